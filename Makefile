@@ -1,0 +1,43 @@
+# The index of what one can do. Every target builds .venv first if it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check format bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## what one can do
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/ready: requirements.txt pyproject.toml
+	@echo "Setting up .venv, once: about a minute"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/ready ## a short load test against the embedded simulator, report at the end
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/locust -f locustfiles/realtime.py --headless -u 24 -r 6 -t 100s
+
+test: .venv/ready ## everything CI runs: style, types, unit, contract and e2e tests
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest
+
+check: .venv/ready ## the fast part, before every commit
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -m "not e2e"
+
+format: .venv/ready ## put the code in shape
+	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
+
+bench: .venv/ready ## what the harness itself costs, per user and per event, against peers
+	@$(BIN)/python -m bench
+
+lock: .venv/ready ## pin what pyproject.toml asks for, with hashes
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--no-emit-index-url --no-emit-find-links --all-extras --group dev --upgrade \
+		-o requirements.txt pyproject.toml build-requirements.in
+
+clean: ## forget .venv and caches; runs stay
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,152 @@
+"""Audio on the wire: formats, seconds and bytes, frames, and where a sound begins."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["PCM16", "PCMA", "PCMU", "SILENCE_LEVEL", "AudioChunk", "AudioFormat", "first_audible"]
+
+SILENCE_LEVEL = 104  # of 32768, -50 dBFS: what a caller takes for silence
+
+
+class AudioFormat(msgspec.Struct, frozen=True):
+    """An audio format of the protocol, mono."""
+
+    name: str  # pcm16, pcmu or pcma
+    rate: int  # samples a second
+    sample_bytes: int
+
+    @property
+    def bytes_per_second(self) -> int:
+        """Bytes of one second."""
+        return self.rate * self.sample_bytes
+
+    def seconds(self, n: int) -> float:
+        """Duration of ``n`` bytes."""
+        return n / self.bytes_per_second
+
+    def nanoseconds(self, n: int) -> int:
+        """Duration of ``n`` bytes in integer nanoseconds."""
+        return n * 1_000_000_000 // self.bytes_per_second
+
+    def frame_bytes(self, frame_ms: int) -> int:
+        """Bytes of one frame, whole samples."""
+        return self.rate * frame_ms // 1000 * self.sample_bytes
+
+    def silence(self, n: int) -> bytes:
+        """``n`` bytes of silence."""
+        return {"pcm16": b"\0", "pcmu": b"\xff", "pcma": b"\xd5"}[self.name] * n
+
+    def wire(self) -> dict[str, Any]:
+        """As in ``session.audio.*.format``."""
+        if self.name == "pcm16":
+            return {"type": "audio/pcm", "rate": self.rate}
+        return {"type": f"audio/{self.name}"}
+
+    @classmethod
+    def from_wire(cls, raw: object) -> AudioFormat | None:
+        """The format a server names, GA object or beta string; ``None`` if it is none we know."""
+        rate = raw.get("rate") if isinstance(raw, dict) else None
+        name = raw.get("type") if isinstance(raw, dict) else raw
+        match name:
+            case "audio/pcm" | "pcm16":
+                known = isinstance(rate, int) and 4000 <= rate <= 96000
+                return cls("pcm16", rate, 2) if known else PCM16  # type: ignore[arg-type]
+            case "audio/pcmu" | "g711_ulaw":
+                return PCMU
+            case "audio/pcma" | "g711_alaw":
+                return PCMA
+        return None
+
+
+PCM16 = AudioFormat("pcm16", 24_000, 2)
+PCMU = AudioFormat("pcmu", 8_000, 1)
+PCMA = AudioFormat("pcma", 8_000, 1)
+
+
+class AudioChunk(msgspec.Struct, frozen=True):
+    """
+    PCM16 little-endian mono audio at 24 kHz.
+
+    Raises:
+        ValueError: If the bytes are odd: half a sample.
+
+    """
+
+    data: bytes
+    transcript: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.data) % 2:
+            raise ValueError(f"PCM16 audio has two bytes a sample, got {len(self.data)} bytes")
+
+    @property
+    def duration_seconds(self) -> float:
+        """Its length in seconds."""
+        return PCM16.seconds(len(self.data))
+
+    @classmethod
+    def silent(cls, seconds: float) -> AudioChunk:
+        """A chunk of silence."""
+        return cls(PCM16.silence(round(seconds * PCM16.rate) * 2))
+
+    def frames(self, frame_ms: int) -> Iterator[bytes]:
+        """Frames of ``frame_ms``, the last may be shorter; joined they give the audio back."""
+        size = PCM16.frame_bytes(frame_ms)
+        for start in range(0, len(self.data), size):
+            yield self.data[start : start + size]
+
+
+def first_audible(
+    data: bytes | memoryview, format: AudioFormat, level: int = SILENCE_LEVEL
+) -> int | None:
+    """
+    Offset in samples of the first sample above silence; ``None`` when there is none.
+
+    Args:
+        data: Whole samples in ``format``.
+        format: What the bytes are.
+        level: Amplitude of a 16-bit sample from which a sound is heard.
+
+    """
+    import numpy as np
+
+    if format.name == "pcm16":
+        loud = np.abs(np.frombuffer(data, dtype="<i2").astype(np.int32)) > level
+    else:
+        loud = _loud_codes(format.name, level)[np.frombuffer(data, dtype=np.uint8)]
+    index = int(loud.argmax()) if loud.size else 0
+    return index if loud.size and loud[index] else None
+
+
+@cache
+def _loud_codes(name: str, level: int) -> Any:
+    """Which of the 256 codes of a companded format decode above ``level``."""
+    import numpy as np
+
+    return np.abs(decode_table(name)) > level
+
+
+def decode_table(name: str) -> Any:
+    """The 16-bit amplitude of each of the 256 codes of ``pcmu`` or ``pcma`` (ITU-T G.711)."""
+    import numpy as np
+
+    code = np.arange(256, dtype=np.int32)
+    if name == "pcmu":
+        code = ~code & 0xFF
+        size = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
+        return np.where(code & 0x80, -size, size)
+    code ^= 0x55
+    segment = (code & 0x70) >> 4
+    size = np.where(
+        segment == 0,
+        ((code & 0x0F) << 4) + 8,
+        (((code & 0x0F) << 4) + 0x108) << np.maximum(segment - 1, 0),
+    )
+    return np.where(code & 0x80, size, -size)

@@ -1,0 +1,317 @@
+"""The one table of what is measured: names, units, origins, buckets, labels, values of a turn."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from harness.records import LAG_BUCKETS, Kind, Turn
+
+__all__ = [
+    "LATENCY_BUCKETS",
+    "METRICS",
+    "SEGMENTS",
+    "TURN_METRICS",
+    "Metric",
+    "Type",
+    "measure",
+    "percentile_too_thin",
+]
+
+NS = 1_000_000_000
+
+LATENCY_BUCKETS = (
+    *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+    *(1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0),
+)
+"""Seconds. The usual objectives are bounds, so that the share of turns within them is exact."""
+
+CONNECT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Type(StrEnum):
+    """How a metric is kept in Prometheus."""
+
+    HISTOGRAM = "histogram"
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric, everywhere it appears."""
+
+    name: str  # as in records and summary.json
+    type: Type = Type.HISTOGRAM
+    unit: str = "seconds"  # the suffix in Prometheus; "" for none
+    help: str
+    origin: str = ""  # from what to what
+    labels: tuple[str, ...] = ("scenario", "model")
+    buckets: tuple[float, ...] = LATENCY_BUCKETS
+    value: Callable[[Turn], float | None] | None = None  # of a finished turn
+    counts_unanswered: bool = False  # an unanswered turn ranks above all answered ones
+
+    @property
+    def prometheus(self) -> str:
+        """The full name in Prometheus, as it is scraped."""
+        parts = ["realtime", self.name] + ([self.unit] if self.unit else [])
+        return "_".join(parts) + ("_total" if self.type is Type.COUNTER else "")
+
+
+def _between(start: str, end: str) -> Callable[[Turn], float | None]:
+    def value(turn: Turn) -> float | None:
+        a, b = turn.marks.get(start), turn.marks.get(end)
+        return None if a is None or b is None else (b - a) / NS
+
+    return value
+
+
+def _spoken(end: str) -> Callable[[Turn], float | None]:
+    """From the end of the caller's speech: of turns of kind speech only."""
+    between = _between("speech_end", end)
+    return lambda turn: between(turn) if turn.kind is Kind.SPEECH else None
+
+
+def _requested(turn: Turn) -> float | None:
+    return (
+        _between("request", "first_audio")(turn)
+        if turn.kind in (Kind.GREETING, Kind.TEXT)
+        else None
+    )
+
+
+def _first_text(turn: Turn) -> float | None:
+    return _between("speech_end" if turn.kind is Kind.SPEECH else "request", "first_text")(turn)
+
+
+def _audible(turn: Turn) -> float | None:
+    return _between("speech_end" if turn.kind is Kind.SPEECH else "request", "first_audible")(turn)
+
+
+def _time_to_answer(turn: Turn) -> float | None:
+    return _spoken("answer_audio" if turn.tools else "first_audio")(turn)
+
+
+def _interrupt_stop(turn: Turn) -> float | None:
+    """Null if the response was done when the caller cut in; 0 if no delta came after."""
+    cut_in, done = turn.marks.get("barge_in"), turn.marks.get("done")
+    if cut_in is None or (done is not None and done < cut_in):
+        return None
+    last = turn.marks.get("last_delta")
+    return max(0.0, ((last or cut_in) - cut_in) / NS)
+
+
+def _rtf(turn: Turn) -> float | None:
+    first, last = turn.marks.get("first_audio"), turn.marks.get("last_delta")
+    if first is None or last is None or turn.audio_received_s <= 0:
+        return None
+    return (last - first) / NS / turn.audio_received_s
+
+
+def _own_delay(turn: Turn) -> float | None:
+    return turn.own_delay_s if turn.tools else None
+
+
+TURN_METRICS = (
+    Metric(
+        name="ttfa",
+        help="Time to first audio: what a caller waits after speaking.",
+        origin="last voiced sample spoken → first audio delta of the answer received, kernel stamp",
+        value=_spoken("first_audio"),
+        counts_unanswered=True,
+    ),
+    Metric(
+        name="ttfa_audible",
+        help="Time to the first sound a caller hears, through the jitter buffer.",
+        origin="last voiced sample spoken → first sample above silence plays",
+        value=_audible,
+        counts_unanswered=True,
+    ),
+    Metric(
+        name="ttfa_commit",
+        help="Time to first audio from the commit: what the endpoint alone takes, push to talk.",
+        origin="input_audio_buffer.commit written → first audio delta of the answer received",
+        value=_between("commit", "first_audio"),
+        counts_unanswered=True,
+    ),
+    Metric(
+        name="ttfa_detected",
+        help="Time to first audio from the detected end of speech: endpointing left out.",
+        origin="commit written, or speech_stopped received → first audio delta of the answer received",
+        value=_between("detected", "first_audio"),
+        counts_unanswered=True,
+    ),
+    Metric(
+        name="ttfa_request",
+        help="Time to first audio of a greeting or a text.",
+        origin="response.create written → first audio delta received",
+        value=_requested,
+        counts_unanswered=True,
+    ),
+    Metric(
+        name="ttft",
+        help="Time to the first text or transcript delta.",
+        origin="last voiced sample spoken (text: response.create written) → first text or transcript delta",
+        value=_first_text,
+    ),
+    Metric(
+        name="time_to_answer",
+        help="Time to the answer proper, tool round trips included.",
+        origin="last voiced sample spoken → first audio delta after the last tool output",
+        value=_time_to_answer,
+        counts_unanswered=True,
+    ),
+    Metric(
+        name="tool_call",
+        help="Time until the endpoint has called a tool.",
+        origin="last voiced sample spoken → arguments of the first call complete",
+        value=_spoken("call"),
+    ),
+    Metric(
+        name="tool_turnaround",
+        help="Time from our tool's output to the answer's audio.",
+        origin="last function_call_output written → first audio delta after it",
+        value=_between("tool_output", "answer_audio"),
+    ),
+    Metric(
+        name="interrupt_stop",
+        help="Time until the endpoint falls silent when a caller talks over it.",
+        origin="first voiced frame (VAD) or response.cancel (none) written → last audio delta of it",
+        value=_interrupt_stop,
+    ),
+)
+"""Latencies of a turn: histograms in Prometheus, keys of ``Turn.metrics`` and of ``summary.json``."""
+
+LISTENING_METRICS = (
+    Metric(
+        name="audio_gap",
+        help="Silences inside an answer while the playback buffer was dry.",
+        origin="playback buffer ran dry → next audio delta received",
+    ),
+)
+
+SEGMENTS = {
+    "detect": "last voiced sample spoken → commit written, or speech_stopped received",
+    "create": "turn detected → response.created received",
+    "generate": "response created → first audio delta received",
+    "call": "response created → tool call complete",
+    "tool": "tool call complete → tool output written",
+    "audible": "first audio delta received → first sample above silence plays",
+}
+"""The waterfall's segments, a chain without a gap, and from what to what each runs."""
+
+METRICS = (
+    *TURN_METRICS,
+    *LISTENING_METRICS,
+    Metric(
+        name="turn_segment",
+        help="Where the time to the first audible sample goes; the segments of a turn add up to it.",
+        origin="; ".join(f"{name}: {what}" for name, what in SEGMENTS.items()),
+        labels=("scenario", "model", "segment"),
+    ),
+    Metric(
+        name="session_connect",
+        help="Steps of opening a session.",
+        origin="dns, tcp, tls, upgrade: one after the other; created, updated: from the upgrade",
+        labels=("scenario", "model", "step"),
+        buckets=CONNECT_BUCKETS,
+    ),
+    *(
+        Metric(
+            name=name,
+            type=Type.COUNTER,
+            unit=unit,
+            help=text,
+            labels=("scenario", "model", *labels),
+        )
+        for name, unit, text, labels in (
+            ("turns", "", "Turns that ended, by outcome.", ("outcome",)),
+            ("sessions", "", "Sessions that ended, by outcome.", ("outcome",)),
+            ("timeouts", "", "Limits reached, by what was being waited for.", ("phase",)),
+            ("errors", "", "Errors of the endpoint, by listed code.", ("code",)),
+            (
+                "tool_calls",
+                "",
+                "Function calls, by tool and by what became of them.",
+                ("tool", "outcome"),
+            ),
+            (
+                "interrupts",
+                "",
+                "Answers talked over: while they ran, or after_done on the wire.",
+                ("kind",),
+            ),
+            ("premature_responses", "", "Responses created before the caller had finished.", ()),
+            ("suspect_turns", "", "Turns during which the generator itself was late.", ()),
+            (
+                "deviations",
+                "",
+                "What the endpoint did against the protocol, by listed kind.",
+                ("kind",),
+            ),
+            ("audio_gaps", "", "Silences inside answers while the playback buffer was dry.", ()),
+            ("disconnects", "", "Closed connections, by close code.", ("code",)),
+            ("audio_sent", "seconds", "Speech and silence sent.", ()),
+            ("audio_received", "seconds", "Audio received.", ()),
+            ("bytes_sent", "", "Bytes of messages sent.", ()),
+            ("bytes_received", "", "Bytes of messages received.", ()),
+            ("tokens", "", "Tokens of the usage reported, by kind.", ("kind",)),
+            ("cost_usd", "", "Cost of the usage reported, by the dated price table.", ()),
+        )
+    ),
+    *(
+        Metric(name=name, type=Type.GAUGE, unit="", help=text, labels=labels)
+        for name, text, labels in (
+            ("sessions", "Sessions open now.", ()),
+            ("users", "Locust users running now.", ()),
+            ("users_target", "Locust users wanted now.", ()),
+            ("workers", "Workers of the swarm, by state.", ("state",)),
+            ("run_info", "The run, as labels; always 1.", ("run", "target", "version")),
+        )
+    ),
+    *(
+        Metric(name=name, help=text, origin=origin, labels=("worker",), buckets=LAG_BUCKETS)
+        for name, text, origin in (
+            (
+                "frame_lateness",
+                "How late frames of speech were written.",
+                "frame due → frame written",
+            ),
+            (
+                "hub_lag",
+                "How late the event loop of a worker was.",
+                "heartbeat due → heartbeat run",
+            ),
+            (
+                "read_lag",
+                "How long messages waited to be read.",
+                "kernel receive stamp → message handled",
+            ),
+        )
+    ),
+)
+
+
+def measure(turn: Turn) -> None:
+    """Fill ``turn.metrics`` from its marks, by the table."""
+    for metric in TURN_METRICS:
+        assert metric.value is not None
+        turn.metrics[metric.name] = metric.value(turn)
+    turn.metrics["rtf"] = _rtf(turn)
+    turn.metrics["own_delay"] = _own_delay(turn)
+    turn.metrics["audio_gaps"] = float(len(turn.gaps))
+    turn.metrics["audio_gap_seconds"] = sum(turn.gaps)
+    turn.metrics["audio_gap_longest"] = max(turn.gaps, default=0.0)
+    turn.metrics["dead_air"] = sum(gap for gap in turn.gaps if gap > 1.5)
+
+
+def percentile_too_thin(p: float, count: int) -> bool:
+    """
+    Whether fewer than 10 samples lie beyond the percentile: ⌊(1−p)·count⌋ < 10.
+
+    Args:
+        p: As a share, 0.95.
+        count: Turns that count, answered and unanswered.
+
+    """
+    # 1 − 0.95 is a little more than 0.05 in binary, 1 − 0.9 a little less: count millionths.
+    return (1_000_000 - round(p * 1_000_000)) * count // 1_000_000 < 10

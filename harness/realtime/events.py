@@ -1,0 +1,466 @@
+"""
+The events of the protocol as structs: what we send, what we act on, and the names of all the rest.
+
+Wire names and fields are those of the GA API (``openai.types.realtime``). A field that a lenient
+server leaves out or sets to null reads as its default; what the harness does not use is skipped
+by the decoder.
+"""
+
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "ACTED_ON",
+    "BETA_NAMES",
+    "CLIENT_EVENTS",
+    "SERVER_EVENTS",
+    "Append",
+    "ArgumentsDelta",
+    "ArgumentsDone",
+    "AudioDelta",
+    "AudioDone",
+    "BufferCleared",
+    "BufferCommitted",
+    "CancelResponse",
+    "ClearBuffer",
+    "ClientEvent",
+    "Commit",
+    "CreateItem",
+    "CreateResponse",
+    "DeleteItem",
+    "Error",
+    "ErrorDetails",
+    "IdleTimeout",
+    "InputTranscript",
+    "InputTranscriptFailed",
+    "Item",
+    "ItemAdded",
+    "ItemTruncated",
+    "Malformed",
+    "OutputItemAdded",
+    "OutputItemDone",
+    "Passed",
+    "RateLimit",
+    "RateLimits",
+    "Response",
+    "ResponseCreated",
+    "ResponseDone",
+    "RetrieveItem",
+    "ServerEvent",
+    "SessionCreated",
+    "SessionUpdated",
+    "SpeechStarted",
+    "SpeechStopped",
+    "StatusDetails",
+    "TextDelta",
+    "TextDone",
+    "TranscriptDelta",
+    "TranscriptDone",
+    "TruncateItem",
+    "Unknown",
+    "UpdateSession",
+    "encode",
+]
+
+
+# What we send.
+
+
+class ClientEvent(msgspec.Struct, tag_field="type", omit_defaults=True, kw_only=True):
+    """An event of the client."""
+
+    event_id: str | None = None
+
+
+class UpdateSession(ClientEvent, tag="session.update", kw_only=True):
+    """Configure the session; fields left out stay as they are."""
+
+    session: dict[str, Any]
+
+
+class Append(ClientEvent, tag="input_audio_buffer.append", kw_only=True):
+    """Audio of the caller, at most 15 MiB; base64 on the wire."""
+
+    audio: bytes
+
+
+class Commit(ClientEvent, tag="input_audio_buffer.commit"):
+    """End of what the caller says, push to talk."""
+
+
+class ClearBuffer(ClientEvent, tag="input_audio_buffer.clear"):
+    """Forget the audio not yet committed."""
+
+
+class CreateItem(ClientEvent, tag="conversation.item.create", kw_only=True):
+    """Add a message, or the output of a function call, to the conversation."""
+
+    item: dict[str, Any]
+    previous_item_id: str | None = None
+
+
+class DeleteItem(ClientEvent, tag="conversation.item.delete", kw_only=True):
+    """Remove an item."""
+
+    item_id: str
+
+
+class RetrieveItem(ClientEvent, tag="conversation.item.retrieve", kw_only=True):
+    """Ask for an item as the server keeps it."""
+
+    item_id: str
+
+
+class TruncateItem(ClientEvent, tag="conversation.item.truncate", kw_only=True):
+    """Cut an answer to what the caller heard of it, in milliseconds."""
+
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+class CreateResponse(ClientEvent, tag="response.create", kw_only=True):
+    """Ask for an answer."""
+
+    response: dict[str, Any] | None = None
+
+
+class CancelResponse(ClientEvent, tag="response.cancel", kw_only=True):
+    """Stop the answer that is being made."""
+
+    response_id: str | None = None
+
+
+CLIENT_EVENTS = frozenset(
+    {
+        "conversation.item.create",
+        "conversation.item.delete",
+        "conversation.item.retrieve",
+        "conversation.item.truncate",
+        "input_audio_buffer.append",
+        "input_audio_buffer.clear",
+        "input_audio_buffer.commit",
+        "output_audio_buffer.clear",
+        "response.cancel",
+        "response.create",
+        "session.update",
+    }
+)
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(event: ClientEvent) -> bytes:
+    """An event as the message that carries it."""
+    return _encoder.encode(event)
+
+
+# What a server sends and we act on. Every field has a default: a server may leave out anything.
+
+
+class _Details(msgspec.Struct, kw_only=True):
+    """Part of an event."""
+
+
+class ErrorDetails(_Details, kw_only=True):
+    """What an error event or a failed response says; some servers put the code in ``type``."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """By what it is classified: its code, else its type."""
+        return self.code or self.type or "unknown"
+
+
+class StatusDetails(_Details, kw_only=True):
+    """Why a response did not complete."""
+
+    type: str | None = None
+    reason: str | None = None  # turn_detected, client_cancelled, max_output_tokens, content_filter
+    error: ErrorDetails | None = None
+
+
+class Item(_Details, kw_only=True):
+    """An item of the conversation."""
+
+    id: str | None = None
+    type: str | None = None  # message, function_call, function_call_output
+    role: str | None = None
+    status: str | None = None
+    name: str | None = None
+    call_id: str | None = None
+    arguments: str | None = None
+
+
+class Response(_Details, kw_only=True):
+    """A response, as it stands when it is created and when it is done."""
+
+    id: str | None = None
+    status: str | None = None  # in_progress, completed, cancelled, failed, incomplete
+    status_details: StatusDetails | None = None
+    output: list[Item] | None = None
+    usage: dict[str, Any] | None = None
+
+
+class RateLimit(_Details, kw_only=True):
+    """One quota: what is left of it, and in how many seconds it is whole again."""
+
+    name: str | None = None
+    limit: float | None = None
+    remaining: float | None = None
+    reset_seconds: float | None = None
+
+
+class ServerEvent(msgspec.Struct, tag_field="type", kw_only=True):
+    """An event of the server."""
+
+    event_id: str | None = None
+
+
+class SessionCreated(ServerEvent, tag="session.created", kw_only=True):
+    """The session exists."""
+
+    session: dict[str, Any] | None = None
+
+
+class SessionUpdated(ServerEvent, tag="session.updated", kw_only=True):
+    """The session is configured, as stated."""
+
+    session: dict[str, Any] | None = None
+
+
+class ItemAdded(ServerEvent, tag="conversation.item.added", kw_only=True):
+    """An item entered the conversation."""
+
+    item: Item | None = None
+
+
+class ItemTruncated(ServerEvent, tag="conversation.item.truncated", kw_only=True):
+    """An answer was cut to what was heard of it."""
+
+    item_id: str | None = None
+    audio_end_ms: int | None = None
+
+
+class SpeechStarted(ServerEvent, tag="input_audio_buffer.speech_started", kw_only=True):
+    """VAD heard the caller begin."""
+
+    item_id: str | None = None
+    audio_start_ms: int | None = None
+
+
+class SpeechStopped(ServerEvent, tag="input_audio_buffer.speech_stopped", kw_only=True):
+    """VAD decided that the caller has finished."""
+
+    item_id: str | None = None
+    audio_end_ms: int | None = None
+
+
+class BufferCommitted(ServerEvent, tag="input_audio_buffer.committed", kw_only=True):
+    """The caller's audio became an item."""
+
+    item_id: str | None = None
+
+
+class BufferCleared(ServerEvent, tag="input_audio_buffer.cleared"):
+    """The audio not yet committed is forgotten."""
+
+
+class IdleTimeout(ServerEvent, tag="input_audio_buffer.timeout_triggered", kw_only=True):
+    """Nobody spoke for the idle timeout: an unasked answer follows."""
+
+    item_id: str | None = None
+
+
+class InputTranscript(
+    ServerEvent, tag="conversation.item.input_audio_transcription.completed", kw_only=True
+):
+    """What the caller said, and what knowing it cost."""
+
+    item_id: str | None = None
+    transcript: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+class InputTranscriptFailed(
+    ServerEvent, tag="conversation.item.input_audio_transcription.failed", kw_only=True
+):
+    """The caller's words could not be told."""
+
+    item_id: str | None = None
+    error: ErrorDetails | None = None
+
+
+class ResponseCreated(ServerEvent, tag="response.created", kw_only=True):
+    """An answer is being made."""
+
+    response: Response | None = None
+
+
+class OutputItemAdded(ServerEvent, tag="response.output_item.added", kw_only=True):
+    """A message or a function call began in an answer."""
+
+    response_id: str | None = None
+    output_index: int | None = None
+    item: Item | None = None
+
+
+class OutputItemDone(ServerEvent, tag="response.output_item.done", kw_only=True):
+    """A message or a function call of an answer is complete."""
+
+    response_id: str | None = None
+    output_index: int | None = None
+    item: Item | None = None
+
+
+class _Part(ServerEvent, kw_only=True):
+    """Something that belongs to one content part of one item of one response."""
+
+    response_id: str | None = None
+    item_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+
+
+class AudioDelta(_Part, tag="response.output_audio.delta", kw_only=True):
+    """Audio of an answer, decoded from base64."""
+
+    delta: bytes = b""
+
+
+class AudioDone(_Part, tag="response.output_audio.done"):
+    """The audio of one item is complete."""
+
+
+class TranscriptDelta(_Part, tag="response.output_audio_transcript.delta", kw_only=True):
+    """What the answer's audio says."""
+
+    delta: str = ""
+
+
+class TranscriptDone(_Part, tag="response.output_audio_transcript.done", kw_only=True):
+    """What one item's audio said, whole."""
+
+    transcript: str | None = None
+
+
+class TextDelta(_Part, tag="response.output_text.delta", kw_only=True):
+    """Text of an answer without audio."""
+
+    delta: str = ""
+
+
+class TextDone(_Part, tag="response.output_text.done", kw_only=True):
+    """The text of one item, whole."""
+
+    text: str | None = None
+
+
+class ArgumentsDelta(_Part, tag="response.function_call_arguments.delta", kw_only=True):
+    """Arguments of a function call."""
+
+    call_id: str | None = None
+    delta: str = ""
+
+
+class ArgumentsDone(_Part, tag="response.function_call_arguments.done", kw_only=True):
+    """The arguments of a function call, whole."""
+
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ResponseDone(ServerEvent, tag="response.done", kw_only=True):
+    """An answer ended, well or not."""
+
+    response: Response | None = None
+
+
+class RateLimits(ServerEvent, tag="rate_limits.updated", kw_only=True):
+    """What is left of the quotas."""
+
+    rate_limits: list[RateLimit] | None = None
+
+
+class Error(ServerEvent, tag="error", kw_only=True):
+    """Something went wrong; most errors are not the end of a turn."""
+
+    error: ErrorDetails | None = None
+
+
+ACTED_ON = {
+    cls.__struct_config__.tag: cls
+    for cls in (
+        *(SessionCreated, SessionUpdated, ItemAdded, ItemTruncated, SpeechStarted, SpeechStopped),
+        *(BufferCommitted, BufferCleared, IdleTimeout, InputTranscript, InputTranscriptFailed),
+        *(ResponseCreated, OutputItemAdded, OutputItemDone, AudioDelta, AudioDone),
+        *(TranscriptDelta, TranscriptDone, TextDelta, TextDone, ArgumentsDelta, ArgumentsDone),
+        *(ResponseDone, RateLimits, Error),
+    )
+}
+"""Wire name to struct."""
+
+BETA_NAMES = {
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "conversation.item.created": "conversation.item.added",
+    "response.cancelled": "response.done",
+}
+"""Beta wire names, accepted when received, to those of today."""
+
+SERVER_EVENTS = frozenset(ACTED_ON) | {
+    "conversation.created",
+    "conversation.item.created",
+    "conversation.item.deleted",
+    "conversation.item.done",
+    "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.segment",
+    "conversation.item.retrieved",
+    "input_audio_buffer.dtmf_event_received",
+    "mcp_list_tools.completed",
+    "mcp_list_tools.failed",
+    "mcp_list_tools.in_progress",
+    "output_audio_buffer.cleared",
+    "output_audio_buffer.started",
+    "output_audio_buffer.stopped",
+    "response.content_part.added",
+    "response.content_part.done",
+    "response.mcp_call.completed",
+    "response.mcp_call.failed",
+    "response.mcp_call.in_progress",
+    "response.mcp_call_arguments.delta",
+    "response.mcp_call_arguments.done",
+}
+"""All events a GA server may send, by wire name."""
+
+
+# What a server sends and we pass over.
+
+
+class Passed(msgspec.Struct):
+    """An event of the protocol that the harness has no use for."""
+
+    type: str
+
+
+class Unknown(msgspec.Struct):
+    """An object whose ``type`` the protocol does not know, or that has none (``type`` is "")."""
+
+    type: str
+
+
+class Malformed(msgspec.Struct):
+    """A message that is no JSON object."""
+
+    reason: str

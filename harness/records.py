@@ -1,0 +1,329 @@
+"""The records of a run: what one turn, one session and one second of a worker leave behind."""
+
+from bisect import bisect_left
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "LAG_BUCKETS",
+    "MARKS",
+    "SCHEMA",
+    "TURN_FAILURES",
+    "UNHEARD",
+    "Flag",
+    "Health",
+    "Identity",
+    "Kind",
+    "LagHistogram",
+    "Outcome",
+    "Phase",
+    "Session",
+    "SessionOutcome",
+    "ToolCall",
+    "Turn",
+    "encode",
+]
+
+SCHEMA = 1
+
+
+class Kind(StrEnum):
+    """What a turn was opened by."""
+
+    SPEECH = "speech"
+    GREETING = "greeting"  # the agent speaks first
+    TEXT = "text"
+    UNSOLICITED = "unsolicited"  # an idle timeout, a response nobody asked for
+
+
+class Outcome(StrEnum):
+    """How a turn ended."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"  # by us: a barge-in, an interrupt; a success
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    DISCONNECTED = "disconnected"
+    PROTOCOL_ERROR = "protocol_error"
+    ABANDONED = "abandoned"  # the caller's patience ended
+    CUT = "cut"  # the run ended
+    INTERNAL = "internal"  # our own fault
+
+
+TURN_FAILURES = frozenset(Outcome) - {Outcome.COMPLETED, Outcome.CANCELLED, Outcome.CUT}
+
+
+class SessionOutcome(StrEnum):
+    """How a session ended."""
+
+    ENDED = "ended"
+    REFUSED = "refused"  # at the handshake, or by an error before the session was configured
+    TIMEOUT = "timeout"
+    DISCONNECTED = "disconnected"
+    PROTOCOL_ERROR = "protocol_error"
+    INTERNAL = "internal"
+
+
+class Phase(StrEnum):
+    """What was being waited for when a limit was reached."""
+
+    CONNECT = "connect"
+    SESSION = "session"
+    DETECTION = "detection"
+    FIRST_AUDIO = "first_audio"
+    STALL = "stall"
+    RESPONSE = "response"
+    TOOL = "tool"
+    CLOSE = "close"
+
+
+class Flag(StrEnum):
+    """What is remarkable about a turn, whatever its outcome."""
+
+    SUSPECT = "suspect"  # the generator was late while it ran: see verdict.py
+    PREMATURE = "premature"  # the endpoint answered before the caller had finished
+    FILLER = "filler"  # speech before a tool call
+    INTERRUPTED = "interrupted"  # the caller talked over it
+    TEXT_ONLY = "text_only"  # an answer without audio in an audio session
+    CENSORED = "censored"  # left out of percentiles: cut, cancelled before audio, premature only
+    SECOND_ANSWER = "second_answer"  # more than one response to one commit
+
+
+MARKS = (
+    "speech_end",  # last voiced sample spoken, plus the lateness of the frame that carries it
+    "commit",  # input_audio_buffer.commit written
+    "request",  # response.create written
+    "detected",  # commit written, or speech_stopped received under VAD
+    "created",  # response.created of the answer received
+    "first_text",  # first text or transcript delta of the answer
+    "first_audio",  # first audio delta of the answer
+    "first_audible",  # the instant its first sample above silence plays
+    "call",  # first tool call complete
+    "tool_output",  # last tool output written
+    "answer_audio",  # first audio after the last tool output
+    "barge_in",  # first voiced frame (VAD) or cancel (none) written by the caller who talks over it
+    "cancel",  # response.cancel written
+    "last_delta",  # last audio delta received
+    "done",  # response.done of the last response received
+    "playback_end",  # the last sample heard, or the instant at which playback was stopped
+)
+
+UNHEARD = (Outcome.CUT, Outcome.CANCELLED)  # without audio these are censored, not unanswered
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose record it is: shared by all turns of one session."""
+
+    run: str = ""
+    worker: str = "local"
+    caller: int = 0  # unique in the swarm, handed out by the master
+    call: int = 0  # ordinal of the call of this caller
+    session: str = ""  # the server's session id, ours while it has none
+    scenario: str = ""  # class and task of the locustfile, or call(scenario=…)
+    model: str = ""
+    target: str = ""  # scheme, host and port
+    tags: dict[str, str] = {}
+
+
+class ToolCall(msgspec.Struct, kw_only=True):
+    """One function call of a response, and our answer to it."""
+
+    name: str
+    call_id: str
+    valid: bool = True  # its arguments were a JSON object that fits the tool's schema
+    called_at: int | None = None  # ns, arguments complete
+    answered_at: int | None = None  # ns, function_call_output written
+    outcome: str = ""  # ok, error, timeout, unknown
+
+
+class Turn(msgspec.Struct, kw_only=True):
+    """
+    One thing said (or greeting, text, unsolicited answer) and everything the endpoint answers.
+
+    Instants are integer nanoseconds of this worker's monotonic clock; durations are seconds.
+    Live until it closes: ``outcome`` is ``None`` while it runs, then filled once.
+    """
+
+    schema: int = SCHEMA
+    run: str = ""
+    worker: str = "local"
+    caller: int = 0
+    call: int = 0
+    session: str = ""
+    turn: int = 0  # ordinal in its call
+    scenario: str = ""
+    model: str = ""
+    target: str = ""
+    tags: dict[str, str] = {}
+    kind: Kind = Kind.SPEECH
+    said: str = ""  # name of the utterance, never a label
+    outcome: Outcome | None = None
+    phase: Phase | None = None  # of a timeout
+    code: str | None = None  # the server's error code, reason or close code
+    response_ids: list[str] = []
+    item_ids: list[str] = []
+    due_at: int = 0  # when it should have begun
+    written_at: int | None = None  # when its first frame, or its request, was written
+    marks: dict[str, int | None] = {}  # the names are MARKS
+    uncertainty: dict[str, int] = {}  # ns by which a mark may be too late, where there is some
+    metrics: dict[str, float | None] = {}  # seconds; the names of metrics.TURN_METRICS
+    segments: dict[str, float] = {}  # the waterfall, seconds: adds up to ttfa_audible
+    gaps: list[float] = []  # seconds of each silence while the playback buffer was dry
+    limits_s: float = 0.0  # the sum of the limits in force, for the unanswered
+    own_delay_s: float = 0.0  # time our own tools took
+    audio_sent_s: float = 0.0
+    audio_received_s: float = 0.0
+    audio_heard_s: float = 0.0
+    transcript: str = ""  # what the agent said
+    tools: list[ToolCall] = []
+    usage: dict[str, Any] | None = None
+    cost_usd: float | None = None
+    flags: list[Flag] = []
+    session_age_s: float = 0.0  # of the session when the turn began
+    worker_concurrency: int = 0  # sessions open in this process when it began
+
+    @property
+    def ttfa(self) -> float | None:
+        """Last voiced sample spoken to first audio delta of the answer, in seconds."""
+        return self.metrics.get("ttfa")
+
+    @property
+    def failed(self) -> bool:
+        """Whether its outcome is a failure."""
+        return self.outcome in TURN_FAILURES
+
+    @property
+    def censored(self) -> bool:
+        """Whether it is left out of percentiles."""
+        return Flag.CENSORED in self.flags
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether it was asked for, in an audio session, and no answer audio ever came."""
+        return (
+            self.kind is not Kind.UNSOLICITED
+            and self.marks.get("first_audio") is None
+            and self.outcome not in UNHEARD
+            and not self.censored
+        )
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """A session when it starts, and again, filled, when it ends."""
+
+    schema: int = SCHEMA
+    event: str = "start"  # start or end
+    at: int = 0  # ns: dialling began, or the session was over
+    run: str = ""
+    worker: str = "local"
+    caller: int = 0
+    call: int = 0
+    session: str = ""
+    scenario: str = ""
+    model: str = ""
+    target: str = ""
+    tags: dict[str, str] = {}
+    started_at: int = 0  # ns, on both lines: joins them with caller and call
+    steps: dict[str, float | None] = {}  # seconds: dns, tcp, tls, upgrade, created, updated
+    outcome: SessionOutcome | None = None
+    phase: Phase | None = None
+    code: str | None = None
+    message: str = ""  # free text for people, never a label; no key in it
+    close_code: int | None = None
+    deviations: dict[str, int] = {}
+    errors: dict[str, int] = {}  # recoverable error events by code
+    turns: int = 0
+    responses: int = 0
+    messages_sent: int = 0
+    messages_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    audio_due_s: float = 0.0  # audio time that should have been sent by the frames' due times
+    audio_sent_s: float = 0.0
+    audio_received_s: float = 0.0
+    stale_audio_s: float = 0.0  # received after its response was cancelled: never heard
+    usage: dict[str, Any] | None = None
+    cost_usd: float | None = None
+
+
+LAG_BUCKETS = (
+    *(0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005),
+    *(0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0),
+)
+"""Seconds, upper bounds. The limits of verdict.py are among them."""
+
+
+def _no_lags() -> list[int]:
+    return [0] * (len(LAG_BUCKETS) + 1)
+
+
+class LagHistogram(msgspec.Struct, kw_only=True):
+    """How late something was, counted by upper bound, so that seconds and workers add up."""
+
+    count: int = 0
+    sum: float = 0.0  # seconds
+    max: float = 0.0  # seconds
+    buckets: list[int] = msgspec.field(default_factory=_no_lags)  # not cumulative; the last is +Inf
+
+    def add(self, seconds: float) -> None:
+        """Count one lag."""
+        self.count += 1
+        self.sum += seconds
+        self.max = max(self.max, seconds)
+        self.buckets[bisect_left(LAG_BUCKETS, seconds)] += 1
+
+    def merge(self, other: "LagHistogram") -> None:
+        """Add another's counts."""
+        self.count += other.count
+        self.sum += other.sum
+        self.max = max(self.max, other.max)
+        self.buckets = [a + b for a, b in zip(self.buckets, other.buckets, strict=True)]
+
+    def quantile(self, q: float) -> float:
+        """The bound in seconds under which a share ``q`` lies; the maximum in the last bucket."""
+        rank, seen = q * self.count, 0
+        for bound, n in zip(LAG_BUCKETS, self.buckets, strict=False):
+            seen += n
+            if seen >= rank and seen:
+                return min(bound, self.max)
+        return self.max
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """The generator itself, a line per worker and second."""
+
+    schema: int = SCHEMA
+    run: str = ""
+    worker: str = "local"
+    at: int = 0  # ns, end of the second
+    interval_s: float = 1.0  # really elapsed since the line before
+    users: int = 0
+    sessions: int = 0
+    frame_lateness: LagHistogram = msgspec.field(default_factory=LagHistogram)
+    hub_lag: LagHistogram = msgspec.field(default_factory=LagHistogram)
+    read_lag: LagHistogram = msgspec.field(default_factory=LagHistogram)
+    stalls: int = 0  # the hub blocked for 20 ms or more
+    longest_stall_s: float = 0.0
+    culprit: str = ""  # where the hub was when it was blocked over 100 ms
+    cpu: float = 0.0  # share of one core
+    rss_bytes: int = 0
+    gc_s: float = 0.0  # seconds spent in garbage collection
+    queued_bytes: int = 0  # waiting in send queues
+    descriptors: int = 0
+    audio_due_s: float = 0.0
+    audio_sent_s: float = 0.0
+    turns: int = 0
+    suspect_turns: int = 0
+    internal_errors: int = 0
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: Turn | Session | Health) -> bytes:
+    """A record as one JSON line, newline included."""
+    return _encoder.encode(record) + b"\n"
