@@ -6,18 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from harness import __version__
+from harness.errors import CommandError
 
-__all__ = ["CommandError", "main"]
+__all__ = ["main"]
 
 COMMANDS = {
     "simulate": ("harness.simulator.command", "run a realtime endpoint with known latency"),
     "report": ("harness.report.command", "make summary.json and report.html of a run"),
     "check": ("harness.report.check", "judge a run by its objectives, for CI"),
 }
-
-
-class CommandError(Exception):
-    """Something the user can mend: printed as one line, exit code 2."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
