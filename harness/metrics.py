@@ -9,6 +9,7 @@ from harness.records import LAG_BUCKETS, Kind, Turn
 
 __all__ = [
     "LATENCY_BUCKETS",
+    "LISTENING_METRICS",
     "METRICS",
     "SEGMENTS",
     "TURN_METRICS",
@@ -49,12 +50,23 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     buckets: tuple[float, ...] = LATENCY_BUCKETS
     value: Callable[[Turn], float | None] | None = None  # of a finished turn
     counts_unanswered: bool = False  # an unanswered turn ranks above all answered ones
+    kinds: tuple[Kind, ...] = (Kind.SPEECH, Kind.GREETING, Kind.TEXT)  # of turns it is asked of
+    needs: str | None = None  # the mark it counts from: it is asked of turns that have one
 
     @property
     def prometheus(self) -> str:
         """The full name in Prometheus, as it is scraped."""
         parts = ["realtime", self.name] + ([self.unit] if self.unit else [])
         return "_".join(parts) + ("_total" if self.type is Type.COUNTER else "")
+
+    def unanswered(self, turn: Turn) -> bool:
+        """Whether ``turn`` counts as one that never got what this metric waits for."""
+        return (
+            self.counts_unanswered
+            and turn.unanswered
+            and turn.kind in self.kinds
+            and (self.needs is None or turn.marks.get(self.needs) is not None)
+        )
 
 
 def _between(start: str, end: str) -> Callable[[Turn], float | None]:
@@ -118,6 +130,7 @@ TURN_METRICS = (
         origin="last voiced sample spoken → first audio delta of the answer received, kernel stamp",
         value=_spoken("first_audio"),
         counts_unanswered=True,
+        kinds=(Kind.SPEECH,),
     ),
     Metric(
         name="ttfa_audible",
@@ -132,6 +145,7 @@ TURN_METRICS = (
         origin="input_audio_buffer.commit written → first audio delta of the answer received",
         value=_between("commit", "first_audio"),
         counts_unanswered=True,
+        needs="commit",
     ),
     Metric(
         name="ttfa_detected",
@@ -139,6 +153,7 @@ TURN_METRICS = (
         origin="commit written, or speech_stopped received → first audio delta of the answer received",
         value=_between("detected", "first_audio"),
         counts_unanswered=True,
+        needs="detected",
     ),
     Metric(
         name="ttfa_request",
@@ -146,6 +161,7 @@ TURN_METRICS = (
         origin="response.create written → first audio delta received",
         value=_requested,
         counts_unanswered=True,
+        kinds=(Kind.GREETING, Kind.TEXT),
     ),
     Metric(
         name="ttft",
@@ -159,6 +175,7 @@ TURN_METRICS = (
         origin="last voiced sample spoken → first audio delta after the last tool output",
         value=_time_to_answer,
         counts_unanswered=True,
+        kinds=(Kind.SPEECH,),
     ),
     Metric(
         name="tool_call",
