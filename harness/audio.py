@@ -1,8 +1,9 @@
-"""Audio on the wire: formats, seconds and bytes, frames, and where a sound begins."""
+"""Audio on the wire: formats, seconds and bytes, samples and codes, and where a sound begins."""
 
 from __future__ import annotations
 
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,9 +11,23 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PCM16", "PCMA", "PCMU", "SILENCE_LEVEL", "AudioChunk", "AudioFormat", "first_audible"]
+__all__ = [
+    "PCM16",
+    "PCMA",
+    "PCMU",
+    "SILENCE_LEVEL",
+    "AudioChunk",
+    "AudioFormat",
+    "decode_audio",
+    "encode_audio",
+    "first_audible",
+    "resample",
+    "to_int16",
+]
 
 SILENCE_LEVEL = 104  # of 32768, -50 dBFS: what a caller takes for silence
+
+_G711 = {"pcmu": "ULAW", "pcma": "ALAW"}
 
 
 class AudioFormat(msgspec.Struct, frozen=True):
@@ -125,28 +140,51 @@ def first_audible(
     return index if loud.size and loud[index] else None
 
 
+def to_int16(samples: Any) -> Any:
+    """Samples as floats, full scale 1.0, rounded to 16 bits; what is louder is clipped."""
+    import numpy as np
+
+    return np.clip(np.rint(np.nan_to_num(samples) * 32768), -32768, 32767).astype(np.int16)
+
+
+def resample(samples: Any, rate: int, to: int) -> Any:
+    """``samples``, int16 mono at ``rate``, at the rate ``to``."""
+    if rate == to:
+        return samples
+    import numpy as np
+    import soxr
+
+    return to_int16(soxr.resample(samples.astype(np.float32) / 32768, rate, to))
+
+
+def encode_audio(samples: Any, format: AudioFormat) -> bytes:
+    """``samples``, int16 mono at 24 kHz, as bytes of ``format``."""
+    samples = resample(samples, PCM16.rate, format.rate)
+    if format.name == "pcm16":
+        return bytes(samples.astype("<i2").tobytes())
+    import soundfile
+
+    file = BytesIO()
+    soundfile.write(file, samples, format.rate, format="RAW", subtype=_G711[format.name])
+    return file.getvalue()
+
+
+def decode_audio(data: bytes, format: AudioFormat) -> Any:
+    """``data`` as int16 mono samples at the rate of ``format``; a last odd byte is left out."""
+    import numpy as np
+
+    if format.name == "pcm16":
+        return np.frombuffer(data, dtype="<i2", count=len(data) // 2)
+    import soundfile
+
+    raw = {"format": "RAW", "subtype": _G711[format.name], "channels": 1}
+    return soundfile.read(BytesIO(data), dtype="int16", samplerate=format.rate, **raw)[0]
+
+
 @cache
 def _loud_codes(name: str, level: int) -> Any:
     """Which of the 256 codes of a companded format decode above ``level``."""
     import numpy as np
 
-    return np.abs(decode_table(name)) > level
-
-
-def decode_table(name: str) -> Any:
-    """The 16-bit amplitude of each of the 256 codes of ``pcmu`` or ``pcma`` (ITU-T G.711)."""
-    import numpy as np
-
-    code = np.arange(256, dtype=np.int32)
-    if name == "pcmu":
-        code = ~code & 0xFF
-        size = ((((code & 0x0F) << 3) + 0x84) << ((code & 0x70) >> 4)) - 0x84
-        return np.where(code & 0x80, -size, size)
-    code ^= 0x55
-    segment = (code & 0x70) >> 4
-    size = np.where(
-        segment == 0,
-        ((code & 0x0F) << 4) + 8,
-        (((code & 0x0F) << 4) + 0x108) << np.maximum(segment - 1, 0),
-    )
-    return np.where(code & 0x80, size, -size)
+    codes = decode_audio(bytes(range(256)), AudioFormat(name, 8_000, 1))
+    return np.abs(codes.astype(np.int32)) > level
