@@ -43,6 +43,7 @@ __all__ = [
     "Passed",
     "RateLimit",
     "RateLimits",
+    "Received",
     "Response",
     "ResponseCreated",
     "ResponseDone",
@@ -218,9 +219,14 @@ class RateLimit(_Details, kw_only=True):
 
 
 class ServerEvent(msgspec.Struct, tag_field="type", kw_only=True):
-    """An event of the server."""
+    """An event of the server. Each field of those below is required of a GA server."""
 
     event_id: str | None = None
+
+    @property
+    def type(self) -> str:
+        """Its wire name."""
+        return str(self.__struct_config__.tag)
 
 
 class SessionCreated(ServerEvent, tag="session.created", kw_only=True):
@@ -319,12 +325,17 @@ class OutputItemDone(ServerEvent, tag="response.output_item.done", kw_only=True)
     item: Item | None = None
 
 
-class _Part(ServerEvent, kw_only=True):
-    """Something that belongs to one content part of one item of one response."""
+class _OfItem(ServerEvent, kw_only=True):
+    """Something that belongs to one item of one response."""
 
     response_id: str | None = None
     item_id: str | None = None
     output_index: int | None = None
+
+
+class _Part(_OfItem, kw_only=True):
+    """Something that belongs to one content part of an item."""
+
     content_index: int | None = None
 
 
@@ -362,14 +373,14 @@ class TextDone(_Part, tag="response.output_text.done", kw_only=True):
     text: str | None = None
 
 
-class ArgumentsDelta(_Part, tag="response.function_call_arguments.delta", kw_only=True):
+class ArgumentsDelta(_OfItem, tag="response.function_call_arguments.delta", kw_only=True):
     """Arguments of a function call."""
 
     call_id: str | None = None
     delta: str = ""
 
 
-class ArgumentsDone(_Part, tag="response.function_call_arguments.done", kw_only=True):
+class ArgumentsDone(_OfItem, tag="response.function_call_arguments.done", kw_only=True):
     """The arguments of a function call, whole."""
 
     call_id: str | None = None
@@ -395,8 +406,8 @@ class Error(ServerEvent, tag="error", kw_only=True):
     error: ErrorDetails | None = None
 
 
-ACTED_ON = {
-    cls.__struct_config__.tag: cls
+ACTED_ON: dict[str, type[ServerEvent]] = {
+    str(cls.__struct_config__.tag): cls
     for cls in (
         *(SessionCreated, SessionUpdated, ItemAdded, ItemTruncated, SpeechStarted, SpeechStopped),
         *(BufferCommitted, BufferCleared, IdleTimeout, InputTranscript, InputTranscriptFailed),
@@ -448,10 +459,8 @@ SERVER_EVENTS = frozenset(ACTED_ON) | {
 # What a server sends and we pass over.
 
 
-class Passed(msgspec.Struct):
-    """An event of the protocol that the harness has no use for."""
-
-    type: str
+class Passed(ServerEvent):
+    """An event of the protocol that the harness has no use for; ``type`` tells which."""
 
 
 class Unknown(msgspec.Struct):
@@ -464,3 +473,7 @@ class Malformed(msgspec.Struct):
     """A message that is no JSON object."""
 
     reason: str
+
+
+Received = ServerEvent | Unknown | Malformed
+"""What a message turns out to be."""

@@ -1,0 +1,159 @@
+"""
+What can go wrong in the protocol, and whose fault it is.
+
+    RealtimeError
+    ├── LocalProtocolError   our own misuse; nothing has changed
+    ├── RemoteProtocolError  the endpoint broke the protocol so that the session can't go on
+    └── ServerError          an ``error`` event
+
+A timeout is the builtin ``TimeoutError``. Most error events are recoverable and not the end of a
+turn: classify them with ``ServerError.fatal`` and ``ServerError.rate_limited``.
+"""
+
+from harness.realtime.events import ErrorDetails
+
+__all__ = [
+    "FATAL_CODES",
+    "LISTED_CODES",
+    "RATE_LIMIT_CODES",
+    "REFUSAL_CODES",
+    "SESSION_OVER_CODES",
+    "LocalProtocolError",
+    "RealtimeError",
+    "RemoteProtocolError",
+    "ServerError",
+    "close_code",
+    "http_code",
+    "listed_code",
+]
+
+FATAL_CODES = frozenset(
+    {
+        "account_deactivated",
+        "authentication_error",
+        "beta_api_shape_disabled",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+        "insufficient_quota",
+        "invalid_api_key",
+        "model_not_found",
+        "permission_denied",
+    }
+)
+"""No further attempt with this key, account or model can succeed."""
+
+RATE_LIMIT_CODES = frozenset(
+    {
+        "inference_rate_limit_exceeded",
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        "tokens_rate_limit_exceeded",
+    }
+)
+"""The endpoint is willing, but not now."""
+
+REFUSAL_CODES = frozenset({"server_overloaded", "session_limit_reached"})
+"""The endpoint takes no further session now."""
+
+SESSION_OVER_CODES = frozenset({"session_expired"})
+"""The session reached its cap: hang up, dial again."""
+
+_RECOVERABLE_CODES = frozenset(
+    {
+        "conversation_already_has_active_response",
+        "function_call_output_pending",
+        "input_audio_buffer_commit_empty",
+        "invalid_request_error",
+        "invalid_value",
+        "item_create_duplicate_item_id",
+        "item_retrieve_invalid_item_id",
+        "item_truncate_invalid_item_id",
+        "missing_required_parameter",
+        "response_cancel_not_active",
+        "server_error",
+        "unknown_parameter",
+    }
+)
+
+_REASONS = frozenset({"client_cancelled", "content_filter", "max_output_tokens", "turn_detected"})
+
+_HTTP = (400, 401, 403, 404, 408, 409, 413, 426, 429, 500, 502, 503, 504)
+_CLOSE = (1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 1014, 1015, 4000)
+
+
+def http_code(status: int) -> str:
+    """The code of a handshake answered with an HTTP status: ``http_401``."""
+    return f"http_{status}"
+
+
+def close_code(code: int) -> str:
+    """The code of a connection closed by the endpoint: ``close_1006``."""
+    return f"close_{code}"
+
+
+LISTED_CODES = (
+    FATAL_CODES
+    | RATE_LIMIT_CODES
+    | REFUSAL_CODES
+    | SESSION_OVER_CODES
+    | _RECOVERABLE_CODES
+    | _REASONS
+    | {http_code(status) for status in _HTTP}
+    | {close_code(code) for code in _CLOSE}
+)
+"""The codes that may become a label; a server's own words are counted as ``other``."""
+
+
+def listed_code(code: str | None) -> str:
+    """A code as a label: itself if it is listed, else ``other``."""
+    return code if code in LISTED_CODES else "other"
+
+
+class RealtimeError(Exception):
+    """Anything that goes wrong in the protocol."""
+
+
+class LocalProtocolError(RealtimeError):
+    """We asked for what the protocol does not allow; nothing has changed."""
+
+
+class RemoteProtocolError(RealtimeError):
+    """The endpoint broke the protocol in a way that ends the session."""
+
+
+class ServerError(RealtimeError):
+    """
+    An error event.
+
+    Attributes ``type``, ``code``, ``message``, ``param`` and ``event_id`` (the client's event that
+    caused it) are as sent, ``None`` where the server says nothing.
+    """
+
+    def __init__(self, details: ErrorDetails | None) -> None:
+        details = details or ErrorDetails()
+        self.type = details.type
+        self.code = details.code
+        self.message = details.message
+        self.param = details.param
+        self.event_id = details.event_id
+        self.kind = details.kind
+        super().__init__(f"{self.kind}: {self.message}" if self.message else self.kind)
+
+    @property
+    def fatal(self) -> bool:
+        """Whether no further attempt can succeed."""
+        return self._is_among(FATAL_CODES)
+
+    @property
+    def rate_limited(self) -> bool:
+        """Whether the endpoint only asks for patience."""
+        return self._is_among(RATE_LIMIT_CODES)
+
+    @property
+    def session_over(self) -> bool:
+        """Whether the session reached its cap."""
+        return self._is_among(SESSION_OVER_CODES)
+
+    def _is_among(self, codes: frozenset[str]) -> bool:
+        # Some servers put the code in the type, beside a code of their own or none.
+        return self.code in codes or self.type in codes

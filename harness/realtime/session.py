@@ -1,0 +1,394 @@
+"""
+One realtime session: what may be sent and received when, without a clock or a socket.
+
+``send`` turns an event into the message that carries it, or raises and changes nothing. ``receive``
+turns whatever message came into an event, never raises, and counts what a server does wrong as
+*deviations*. What is legal stands in three tables: ``NEXT``, ``SENDABLE`` and ``EXPECTED``.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+from msgspec.structs import astuple
+
+from harness.audio import PCM16, AudioFormat
+from harness.realtime import events as ev
+from harness.realtime.decode import BETA_EVENTS, PASSED, UNDECODABLE, decode, modernise, salvage
+from harness.realtime.deviations import DEVIATION_KINDS, Deviations
+from harness.realtime.errors import LocalProtocolError
+from harness.realtime.responses import RESPONSE_EVENTS, Responses
+
+__all__ = [
+    "DEVIATION_KINDS",
+    "EXPECTED",
+    "MAX_APPEND_BYTES",
+    "NEXT",
+    "SENDABLE",
+    "Session",
+    "State",
+    "split_append",
+]
+
+logger = logging.getLogger("harness.realtime")
+
+# An append holds at most 15 MiB, and base64 makes four bytes of three.
+MAX_APPEND_BYTES = 15 * 1024 * 1024 // 4 * 3
+"""The most audio of one append."""
+
+
+class State(Enum):
+    """How far a session has come."""
+
+    CONNECTING = "connecting"  # dialling, upgrade under way
+    OPENED = "opened"  # upgraded: the endpoint may still refuse
+    CREATED = "created"  # session.created received
+    READY = "ready"  # session.updated received
+    CLOSING = "closing"  # close sent: the endpoint may still talk
+    CLOSED = "closed"
+
+
+_OPENED, _CLOSING, _CLOSED = "opened", "closing", "closed"  # what the transport states
+
+NEXT: dict[State, dict[str | type[ev.ServerEvent], State]] = {
+    State.CONNECTING: {
+        _OPENED: State.OPENED,
+        _CLOSING: State.CLOSING,
+        _CLOSED: State.CLOSED,
+    },
+    State.OPENED: {
+        ev.SessionCreated: State.CREATED,
+        ev.SessionUpdated: State.READY,  # of a server without session.created
+        _CLOSING: State.CLOSING,
+        _CLOSED: State.CLOSED,
+    },
+    State.CREATED: {
+        ev.SessionUpdated: State.READY,
+        _CLOSING: State.CLOSING,
+        _CLOSED: State.CLOSED,
+    },
+    State.READY: {_CLOSING: State.CLOSING, _CLOSED: State.CLOSED},
+    State.CLOSING: {_CLOSING: State.CLOSING, _CLOSED: State.CLOSED},
+    State.CLOSED: {_CLOSING: State.CLOSED, _CLOSED: State.CLOSED},
+}
+"""Which state follows, by event received or fact of the transport; any other event changes none."""
+
+_ALL_SENT = frozenset(ev.ClientEvent.__subclasses__())
+_ALL_RECEIVED = frozenset(ev.ACTED_ON.values()) | frozenset(PASSED.values())
+
+SENDABLE: dict[State, frozenset[type[ev.ClientEvent]]] = {
+    State.CONNECTING: frozenset(),
+    State.OPENED: frozenset({ev.UpdateSession}),  # some servers create a session only then
+    State.CREATED: _ALL_SENT,
+    State.READY: _ALL_SENT,
+    State.CLOSING: frozenset(),
+    State.CLOSED: frozenset(),
+}
+"""What may be sent in a state; anything else raises ``LocalProtocolError``."""
+
+EXPECTED: dict[State, frozenset[type[ev.ServerEvent]]] = {
+    State.CONNECTING: frozenset(),
+    State.OPENED: frozenset({ev.SessionCreated, ev.Error}),
+    State.CREATED: _ALL_RECEIVED - {ev.SessionCreated},
+    State.READY: _ALL_RECEIVED - {ev.SessionCreated},
+    State.CLOSING: _ALL_RECEIVED,
+    State.CLOSED: frozenset(),
+}
+"""What a server may send in a state; anything else counts as ``unexpected``."""
+
+
+def split_append(audio: bytes, format: AudioFormat = PCM16) -> list[ev.Append]:
+    """The appends that carry ``audio``, each of whole samples and within the limit."""
+    size = MAX_APPEND_BYTES // format.sample_bytes * format.sample_bytes
+    return [ev.Append(audio=audio[at : at + size]) for at in range(0, len(audio), size)]
+
+
+class Session:
+    """
+    One session, from dialling to closed; a new connection is a new session.
+
+    Attributes:
+        state: How far it has come.
+        session_id: As the server named it.
+        model: As the server stated it, ours until then.
+        config: The session object of the last ``session.created`` or ``session.updated``.
+        input_format: What the server takes: of ``session.updated``, else ``session.created``, else
+            as asked for.
+        output_format: What the server sends, likewise.
+        uncommitted_bytes: Audio sent since the last commit.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "",
+        input_format: AudioFormat = PCM16,
+        output_format: AudioFormat = PCM16,
+    ) -> None:
+        self.state = State.CONNECTING
+        self.session_id: str | None = None
+        self.model = model
+        self.config: dict[str, Any] = {}
+        self.input_format = input_format
+        self.output_format = output_format
+        self.uncommitted_bytes = 0
+        self._asked: dict[str, Any] = {}  # of the last session.update
+        self._commits = 0  # ours, not yet acknowledged
+        self._deviations = Deviations()
+        self._responses = Responses(self._deviations)
+        self._last_event_id: str | None = None
+        self._beta_names: set[str] = set()
+
+    @property
+    def active(self) -> dict[str, set[str]]:
+        """The responses being made, oldest first: id ("" for none) to the ids of their items."""
+        return self._responses.active
+
+    @property
+    def deviations(self) -> Counter[str]:
+        """What the server did wrong, by kind."""
+        return self._deviations.kinds
+
+    @property
+    def scorecard(self) -> Counter[tuple[str, str]]:
+        """The same by kind and wire name, with a field after it where it is about one."""
+        return self._deviations.scorecard
+
+    @property
+    def uncommitted_seconds(self) -> float:
+        """Audio sent since the last commit, in seconds."""
+        return self.input_format.seconds(self.uncommitted_bytes)
+
+    # What the transport states.
+
+    def opened(self) -> None:
+        """
+        The upgrade is done.
+
+        Raises:
+            LocalProtocolError: If it can't be, in this state.
+
+        """
+        self._move(_OPENED)
+
+    def closing(self) -> None:
+        """We sent close: nothing more may be sent, the server may still talk."""
+        self._move(_CLOSING)
+
+    def closed(self) -> None:
+        """The connection is gone."""
+        self._move(_CLOSED)
+
+    def _move(self, fact: str) -> None:
+        state = NEXT[self.state].get(fact)
+        if state is None:
+            raise LocalProtocolError(f"can't be {fact} when {self.state.name}")
+        self.state = state
+
+    # What we send.
+
+    def send(self, event: ev.ClientEvent) -> bytes:
+        """
+        The message that carries ``event``.
+
+        Raises:
+            LocalProtocolError: If it is not legal now; nothing has changed then.
+
+        """
+        kind = type(event)
+        self._check_sendable(kind)
+        try:
+            message = ev.encode(event)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LocalProtocolError(f"can't send {kind.__name__}: {error}") from None
+        if account := _SENDING.get(kind):
+            account(self, event)
+        return message
+
+    def sending_audio(self, n: int) -> None:
+        """
+        Account for an append that was encoded beforehand, just before it is written.
+
+        Args:
+            n: Bytes of audio in it.
+
+        Raises:
+            LocalProtocolError: As ``send`` would.
+
+        """
+        self._check_sendable(ev.Append)
+        if n > MAX_APPEND_BYTES:
+            raise LocalProtocolError(
+                f"can't send Append of {n} bytes, at most {MAX_APPEND_BYTES}: split it"
+            )
+        self.uncommitted_bytes += n
+
+    def _check_sendable(self, kind: type[ev.ClientEvent]) -> None:
+        if kind not in SENDABLE[self.state]:
+            raise LocalProtocolError(f"can't send {kind.__name__} when {self.state.name}")
+
+    def _send_update(self, event: ev.UpdateSession) -> None:
+        self._asked = event.session
+        if not self.config:
+            self._take_formats(event.session)
+
+    def _send_append(self, event: ev.Append) -> None:
+        self.sending_audio(len(event.audio))
+
+    def _send_commit(self, _: ev.Commit) -> None:
+        # The reference server refuses a commit of less than 100 ms.
+        if self.uncommitted_bytes * 10 < self.input_format.bytes_per_second:
+            raise LocalProtocolError(
+                f"can't send Commit of {self.uncommitted_seconds * 1000:.0f} ms of audio, "
+                "at least 100 ms"
+            )
+        self.uncommitted_bytes = 0
+        self._commits += 1
+
+    def _send_clear(self, _: ev.ClearBuffer) -> None:
+        self.uncommitted_bytes = 0
+
+    # What a server sends.
+
+    def receive(self, message: bytes) -> ev.Received:
+        """
+        The event that ``message`` is; never raises, whatever the bytes are.
+
+        An event under a beta name comes back as that of today. One that names no response gets the
+        id of the only one being made, if there is only one.
+        """
+        try:
+            event: ev.Received = decode(message)
+        except UNDECODABLE:
+            event = self._salvage(message)
+            if not isinstance(event, ev.ServerEvent):
+                return event
+        if type(event) in BETA_EVENTS:
+            event = self._modernise(event)
+        self._check(event)
+        self.state = NEXT[self.state].get(type(event), self.state)
+        return event
+
+    def _check(self, event: ev.ServerEvent) -> None:
+        kind = type(event)
+        if kind not in EXPECTED[self.state]:
+            self.deviate("unexpected", event.type)
+        if None in astuple(event):
+            self._deviations.count_missing(event)
+        if kind in RESPONSE_EVENTS:
+            self._responses.check(event)
+        elif take := _RECEIVING.get(kind):
+            take(self, event)
+        if event.event_id and event.event_id == self._last_event_id:
+            self.deviate("duplicate", event.type)
+        self._last_event_id = event.event_id
+
+    def deviate(self, kind: str, name: str = "") -> None:
+        """
+        Count what the server did wrong.
+
+        Args:
+            kind: One of ``DEVIATION_KINDS``.
+            name: Wire name of the event, with a field after it if it is about one.
+
+        """
+        self._deviations.count(kind, name)
+
+    def _salvage(self, message: bytes) -> ev.Received:
+        event, bad = salvage(message)
+        match event:
+            case ev.Malformed():
+                self.deviate("malformed")
+            case ev.Unknown(type=name):
+                self._deviations.count_unknown(name)
+            case ev.ServerEvent():
+                for field in bad:
+                    self.deviate("bad_field", f"{event.type} {field}")
+        return event
+
+    def _modernise(self, event: ev.ServerEvent) -> ev.ServerEvent:
+        name = event.type
+        self.deviate("beta_name", name)
+        if name not in self._beta_names:
+            self._beta_names.add(name)
+            logger.warning("the endpoint uses the beta name %s of %s", name, ev.BETA_NAMES[name])
+        return modernise(event, self._responses.only_active)
+
+    def _configured(self, event: ev.SessionCreated | ev.SessionUpdated) -> None:
+        stated = event.session
+        if stated is None:
+            return
+        self.config = stated
+        if isinstance(name := stated.get("id"), str):
+            self.session_id = name
+        if isinstance(name := stated.get("model"), str):
+            self.model = name
+        self._take_formats(stated)
+        if isinstance(event, ev.SessionUpdated):
+            self._compare(stated)
+
+    def _take_formats(self, session: dict[str, Any]) -> None:
+        self.input_format = _format(session, "input") or self.input_format
+        self.output_format = _format(session, "output") or self.output_format
+
+    def _compare(self, stated: dict[str, Any]) -> None:
+        for name, read in _NEGOTIATED.items():
+            asked, granted = read(self._asked), read(stated)
+            if asked is not None and granted is not None and asked != granted:
+                self.deviate("config_ignored", name)
+
+    def _committed(self, _: ev.BufferCommitted) -> None:
+        if self._commits:
+            self._commits -= 1  # what was sent since our own commit is still uncommitted
+        else:
+            self.uncommitted_bytes = 0
+
+    def _failed(self, event: ev.Error) -> None:
+        if event.error is not None and event.error.kind == "input_audio_buffer_commit_empty":
+            self._commits = max(0, self._commits - 1)
+
+
+def _dig(config: Any, *path: str) -> Any:
+    for key in path:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def _format(session: dict[str, Any], side: str) -> AudioFormat | None:
+    """The audio format that a session object states, in today's shape or the beta one."""
+    return AudioFormat.from_wire(
+        _dig(session, "audio", side, "format") or session.get(f"{side}_audio_format")
+    )
+
+
+def _turn_detection(session: dict[str, Any]) -> str | None:
+    """The turn detection that a session object states, "none" for null; ``None`` if it doesn't."""
+    for holder in (_dig(session, "audio", "input"), session):
+        if isinstance(holder, dict) and "turn_detection" in holder:
+            kind = _dig(holder, "turn_detection", "type")
+            return kind if isinstance(kind, str) else "none"
+    return None
+
+
+_NEGOTIATED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "audio.input.format": lambda session: _format(session, "input"),
+    "audio.output.format": lambda session: _format(session, "output"),
+    "audio.input.turn_detection": _turn_detection,
+}
+
+_SENDING: dict[type[ev.ClientEvent], Callable[[Session, Any], None]] = {
+    ev.UpdateSession: Session._send_update,
+    ev.Append: Session._send_append,
+    ev.Commit: Session._send_commit,
+    ev.ClearBuffer: Session._send_clear,
+}
+
+_RECEIVING: dict[type[ev.ServerEvent], Callable[[Session, Any], None]] = {
+    ev.SessionCreated: Session._configured,
+    ev.SessionUpdated: Session._configured,
+    ev.BufferCommitted: Session._committed,
+    ev.Error: Session._failed,
+}
