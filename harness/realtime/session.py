@@ -261,30 +261,29 @@ class Session:
         id of the only one being made, if there is only one.
         """
         try:
-            event: ev.Received = decode(message)
+            event = decode(message)
         except UNDECODABLE:
-            event = self._salvage(message)
-            if not isinstance(event, ev.ServerEvent):
-                return event
-        if type(event) in BETA_EVENTS:
-            event = self._modernise(event)
-        self._check(event)
-        self.state = NEXT[self.state].get(type(event), self.state)
-        return event
+            return self._receive_broken(message)
+        return self._take_in(event)
 
-    def _check(self, event: ev.ServerEvent) -> None:
+    def _take_in(self, event: ev.ServerEvent) -> ev.ServerEvent:
         kind = type(event)
+        if kind in BETA_EVENTS:
+            event = self._modernise(event)
+            kind = type(event)
         if kind not in EXPECTED[self.state]:
             self.deviate("unexpected", event.type)
         if None in astuple(event):
             self._deviations.count_missing(event)
+        if event.event_id and event.event_id == self._last_event_id:
+            self.deviate("duplicate", event.type)
+        self._last_event_id = event.event_id
         if kind in RESPONSE_EVENTS:
             self._responses.check(event)
         elif take := _RECEIVING.get(kind):
             take(self, event)
-        if event.event_id and event.event_id == self._last_event_id:
-            self.deviate("duplicate", event.type)
-        self._last_event_id = event.event_id
+        self.state = NEXT[self.state].get(kind, self.state)
+        return event
 
     def deviate(self, kind: str, name: str = "") -> None:
         """
@@ -297,7 +296,7 @@ class Session:
         """
         self._deviations.count(kind, name)
 
-    def _salvage(self, message: bytes) -> ev.Received:
+    def _receive_broken(self, message: bytes) -> ev.Received:
         event, bad = salvage(message)
         match event:
             case ev.Malformed():
@@ -307,6 +306,7 @@ class Session:
             case ev.ServerEvent():
                 for field in bad:
                     self.deviate("bad_field", f"{event.type} {field}")
+                return self._take_in(event)
         return event
 
     def _modernise(self, event: ev.ServerEvent) -> ev.ServerEvent:
