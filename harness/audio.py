@@ -125,7 +125,7 @@ def first_audible(
     Offset in samples of the first sample above silence; ``None`` when there is none.
 
     Args:
-        data: Whole samples in ``format``.
+        data: In ``format``; an odd byte at its end is left out.
         format: What the bytes are.
         level: Amplitude of a 16-bit sample from which a sound is heard.
 
@@ -133,7 +133,7 @@ def first_audible(
     import numpy as np
 
     if format.name == "pcm16":
-        loud = np.abs(np.frombuffer(data, dtype="<i2").astype(np.int32)) > level
+        loud = np.abs(decode_audio(data, format).astype(np.int32)) > level
     else:
         loud = _loud_codes(format.name, level)[np.frombuffer(data, dtype=np.uint8)]
     index = int(loud.argmax()) if loud.size else 0
@@ -169,7 +169,7 @@ def encode_audio(samples: Any, format: AudioFormat) -> bytes:
     return file.getvalue()
 
 
-def decode_audio(data: bytes, format: AudioFormat) -> Any:
+def decode_audio(data: bytes | memoryview, format: AudioFormat) -> Any:
     """``data`` as int16 mono samples at the rate of ``format``; a last odd byte is left out."""
     import numpy as np
 

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from harness.audio import PCM16, AudioChunk, AudioFormat, encode_audio, resample, to_int16
+from harness.child import ChildError
 from harness.realtime.events import Append, encode
 from harness.voice import Voice, find_voices
 
@@ -195,7 +196,7 @@ def utterance_from_chunk(chunk: AudioChunk) -> Utterance:
     """
     name = f"audio-{hashlib.sha256(chunk.data).hexdigest()[:16]}"
     samples = np.frombuffer(chunk.data, dtype="<i2")
-    (voice,) = find_voices([samples])
+    (voice,) = _find([samples])
     return _voiced(
         name, chunk.transcript, samples, voice, f"{chunk.duration_seconds:.2f} s of audio"
     )
@@ -251,11 +252,20 @@ def _listen(
 ) -> list[Utterance]:
     """Read audio files and find the voice in each."""
     audios = [_read(path) for path in paths]
-    voices = find_voices(audios, progress)
+    voices = _find(audios, progress)
     return [
         _voiced(name, _text(path), samples, voice, str(path))
         for name, path, samples, voice in zip(names, paths, audios, voices, strict=True)
     ]
+
+
+def _find(
+    audios: Sequence[Any], progress: Callable[[int, int], None] | None = None
+) -> list[Voice | None]:
+    try:
+        return find_voices(audios, progress)
+    except ChildError as error:
+        raise CorpusError(f"can't find the voice in audio: {error}") from None
 
 
 def _voiced(name: str, text: str, samples: Any, voice: Voice | None, source: str) -> Utterance:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.audio import PCM16, to_int16
+from harness.child import ChildError, run_module
 from harness.corpus import CorpusError, Entry, Utterance, load_utterances
 from harness.voice import cache_folder, find_voice
 
@@ -122,20 +122,9 @@ def _version(text: str) -> str:
 def _speak_apart(text: str, folder: Path) -> None:
     """Have ``text`` spoken by a child process into ``folder``."""
     try:
-        child = subprocess.run(
-            [sys.executable, "-m", "harness.speech", str(folder)],
-            input=text.encode(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=_LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise SpeechError(f"can't say {text!r}: the voice took over {_LIMIT:g} s") from None
-    if child.returncode:
-        lines = child.stderr.decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else f"the voice ended with {child.returncode}"
-        raise SpeechError(f"can't say {text!r}: {reason}")
+        run_module("harness.speech", str(folder), message=text.encode(), limit=_LIMIT)
+    except ChildError as error:
+        raise SpeechError(f"can't say {text!r}: {error}") from None
 
 
 def _main(folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -20,9 +19,10 @@ import msgspec
 import numpy as np
 
 from harness.audio import PCM16, resample
+from harness.child import run_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["PAUSE", "Voice", "cache_folder", "find_voice", "find_voices"]
 
@@ -35,7 +35,7 @@ _SPEECH = 0.5  # probability from which a window is speech, Silero's own default
 _MARGIN = 4  # windows about speech that may be voice too: Silero misses soft onsets, final s and t
 _BELOW_PEAK = 10 ** (-35 / 20)  # voiced is what is less than 35 dB below the loudest window, …
 _ABOVE_NOISE = 5.0  # … and stands out of the noise between, which rarely passes 5 sigma
-_NOISE_LIMIT = 10 ** (-15 / 20)  # of the loudest window: no noise hides a voice whole
+_NOISE_LIMIT = 0.5  # of the loudest window: no noise hides a voice whole
 _BATCH = 16  # audios a child is given at once
 _KEPT_AS = b"silero 6.2, level -35 dB, margin 4"  # what was found is kept for this way of finding
 
@@ -64,9 +64,7 @@ def find_voice(samples: Any) -> Voice | None:
     voiced = np.flatnonzero(audible & np.repeat(near, _WINDOW)[: len(samples)])
     if not voiced.size:
         return None
-    gaps = np.flatnonzero(np.diff(voiced) > PAUSE * PCM16.rate)
-    pauses = tuple((_seconds(voiced[i] + 1), _seconds(voiced[i + 1])) for i in gaps)
-    return Voice(_seconds(voiced[0]), _seconds(voiced[-1] + 1), pauses)
+    return Voice(_seconds(voiced[0]), _seconds(voiced[-1] + 1), tuple(_pauses(voiced, speech)))
 
 
 def find_voices(
@@ -78,6 +76,9 @@ def find_voices(
     Args:
         audios: Each int16, mono, 24 kHz.
         progress: Called with how many are done, and how many there are, as they get done.
+
+    Raises:
+        ChildError: If the detector can't be run.
 
     """
     kept = [cache_folder("voice") / f"{_digest(samples)}.json" for samples in audios]
@@ -108,6 +109,14 @@ def _speech_windows(samples: Any) -> Any:
     return np.array([detector.process_samples(window) > _SPEECH for window in windows], dtype=bool)
 
 
+def _pauses(voiced: Any, speech: Any) -> Iterator[tuple[float, float]]:
+    """Gaps between voiced samples that are long enough, and not all speech that noise covers."""
+    for gap in np.flatnonzero(np.diff(voiced) > PAUSE * PCM16.rate):
+        start, end = voiced[gap] + 1, voiced[gap + 1]
+        if not speech[start // _WINDOW : end // _WINDOW + 1].all():
+            yield _seconds(start), _seconds(end)
+
+
 def _threshold(samples: Any, near: Any) -> float:
     """Amplitude above which a sample is voiced, from the levels of voice and noise."""
     padded = np.zeros(len(near) * _WINDOW)
@@ -135,13 +144,10 @@ def _recall(kept: list[Path]) -> list[Voice | None]:
 
 def _find_apart(audios: Sequence[Any], kept: list[Path]) -> list[Voice | None]:
     """Find voices in a child process and keep them; a cache that can't be written is none."""
-    child = subprocess.run(
-        [sys.executable, "-m", "harness.voice"],
-        input=msgspec.msgpack.encode([samples.tobytes() for samples in audios]),
-        stdout=subprocess.PIPE,
-        check=True,
+    message = msgspec.msgpack.encode([samples.tobytes() for samples in audios])
+    found = msgspec.json.decode(
+        run_module("harness.voice", message=message), type=list[Voice | None]
     )
-    found = msgspec.json.decode(child.stdout, type=list[Voice | None])
     with suppress(OSError):
         for path, voice in zip(kept, found, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,6 +159,7 @@ def _find_apart(audios: Sequence[Any], kept: list[Path]) -> list[Voice | None]:
 
 def _main() -> None:
     """Read audios from stdin, say on stdout where their voices are."""
+    os.nice(10)  # the load generator comes first
     audios = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=list[bytes])
     found = [find_voice(np.frombuffer(audio, dtype="<i2")) for audio in audios]
     sys.stdout.buffer.write(msgspec.json.encode(found))
