@@ -1,0 +1,219 @@
+"""Records become counts: each turn, session and second of health, by the table of metrics."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.metrics import METRICS, TURN_METRICS, Metric, Type
+from harness.realtime.errors import LISTED_CODES, close_code, listed_code
+from harness.realtime.session import DEVIATION_KINDS
+from harness.records import (
+    Flag,
+    Health,
+    LagHistogram,
+    Outcome,
+    Phase,
+    Session,
+    SessionOutcome,
+    Turn,
+)
+from harness.sinks.tally import Histogram, Labels, Tally
+
+__all__ = ["MAX_SCENARIOS", "CountingSink"]
+
+MAX_SCENARIOS = 16
+"""More scenarios than these are counted as ``other``: a scenario is a label of every histogram."""
+
+HISTOGRAMS = {metric.name: metric for metric in METRICS if metric.type is Type.HISTOGRAM}
+TOOL_OUTCOMES = frozenset({"ok", "error", "timeout", "unknown"})
+SESSION_PHASES = frozenset({Phase.CONNECT, Phase.SESSION, Phase.CLOSE})
+OTHER = "other"
+
+_TOKENS = {
+    "input_text": ("input_token_details", "text_tokens"),
+    "input_audio": ("input_token_details", "audio_tokens"),
+    "input_image": ("input_token_details", "image_tokens"),
+    "input_cached": ("input_token_details", "cached_tokens"),
+    "output_text": ("output_token_details", "text_tokens"),
+    "output_audio": ("output_token_details", "audio_tokens"),
+}
+
+
+class CountingSink:
+    """
+    Counts the records of one process into a ``Tally``.
+
+    Label values are few whatever a server says: codes, kinds, outcomes and tools are those listed,
+    all else is ``other``.
+
+    Args:
+        worker: Label of the generator's own metrics.
+
+    """
+
+    def __init__(self, worker: str = "local") -> None:
+        self.tally = Tally()
+        self._worker = worker
+        self._tools: set[str] = set()
+        self._scenarios: set[Labels] = set()
+        self._counted: dict[tuple[int, int], dict[str, float]] = {}  # by caller and call
+        self.tally.change("sessions", (), 0)
+
+    def list_tools(self, names: Iterable[str]) -> None:
+        """Make tool names label values of their own: those the user defined."""
+        self._tools.update(names)
+
+    def on_turn(self, turn: Turn) -> None:
+        """Count a finished turn."""
+        scenario = self._label(turn)
+        self._observe_latencies(turn, scenario)
+        self._count_outcome(turn, scenario)
+        self._count_flags(turn, scenario)
+        for call in turn.tools:
+            tool = call.name if call.name in self._tools else OTHER
+            outcome = call.outcome if call.outcome in TOOL_OUTCOMES else OTHER
+            self.tally.count("tool_calls", (*scenario, tool, outcome))
+        amounts = _amounts(turn.audio_sent_s, turn.audio_received_s, turn.cost_usd, turn.usage)
+        self._count_amounts(scenario, amounts)
+        self._remember((turn.caller, turn.call), amounts)
+
+    def on_session(self, session: Session) -> None:
+        """Count a session that starts, or one that ended."""
+        if session.event == "start":
+            self.tally.change("sessions", (), 1)
+            return
+        self.tally.change("sessions", (), -1)
+        scenario = self._label(session)
+        for step, seconds in session.steps.items():
+            if seconds is not None:
+                self._histogram("session_connect", (*scenario, step)).add(
+                    seconds, HISTOGRAMS["session_connect"].buckets
+                )
+        self._count_end(session, scenario)
+        self._count_rest(session, scenario)
+
+    def on_health(self, health: Health) -> None:
+        """Add a second of the generator's own lags."""
+        for name in ("frame_lateness", "hub_lag", "read_lag"):
+            lags: LagHistogram = getattr(health, name)
+            histogram = self._histogram(name, (self._worker,))
+            histogram.counts = [a + b for a, b in zip(histogram.counts, lags.buckets, strict=True)]
+            histogram.sum += lags.sum
+
+    def _label(self, record: Turn | Session) -> Labels:
+        label = (record.scenario, record.model)
+        if label not in self._scenarios:
+            if len(self._scenarios) >= MAX_SCENARIOS:
+                return (OTHER, record.model if self._knows_model(record.model) else OTHER)
+            self._scenarios.add(label)
+        return label
+
+    def _knows_model(self, model: str) -> bool:
+        return any(known == model for _, known in self._scenarios)
+
+    def _histogram(self, name: str, labels: Labels) -> Histogram:
+        return self.tally.histogram(name, labels, HISTOGRAMS[name].buckets)
+
+    def _observe_latencies(self, turn: Turn, scenario: Labels) -> None:
+        for metric in TURN_METRICS:
+            value = turn.metrics.get(metric.name)
+            if metric.unanswered(turn):
+                self._histogram(metric.name, scenario).add_beyond(_waited(turn, metric))
+            elif value is not None and not turn.censored:
+                self._histogram(metric.name, scenario).add(value, metric.buckets)
+        for segment, seconds in turn.segments.items():
+            histogram = self._histogram("turn_segment", (*scenario, segment))
+            histogram.add(seconds, HISTOGRAMS["turn_segment"].buckets)
+        for gap in turn.gaps:
+            histogram = self._histogram("audio_gap", scenario)
+            histogram.add(gap, HISTOGRAMS["audio_gap"].buckets)
+
+    def _count_outcome(self, turn: Turn, scenario: Labels) -> None:
+        self.tally.count("turns", (*scenario, turn.outcome or OTHER))
+        if turn.outcome is Outcome.TIMEOUT and turn.phase is not None:
+            self.tally.count("timeouts", (*scenario, turn.phase))
+        if turn.failed and turn.code is not None:
+            self.tally.count("errors", (*scenario, listed_code(turn.code)))
+
+    def _count_flags(self, turn: Turn, scenario: Labels) -> None:
+        if Flag.INTERRUPTED in turn.flags:
+            self.tally.count("interrupts", (*scenario, _interrupt_kind(turn)))
+        if Flag.PREMATURE in turn.flags:
+            self.tally.count("premature_responses", scenario)
+        if Flag.SUSPECT in turn.flags:
+            self.tally.count("suspect_turns", scenario)
+        if turn.gaps:
+            self.tally.count("audio_gaps", scenario, len(turn.gaps))
+
+    def _count_end(self, session: Session, scenario: Labels) -> None:
+        self.tally.count("sessions", (*scenario, session.outcome or OTHER))
+        # Limits and codes that struck in a turn were counted with it.
+        if session.outcome is SessionOutcome.TIMEOUT and session.phase in SESSION_PHASES:
+            self.tally.count("timeouts", (*scenario, session.phase or OTHER))
+        if session.outcome is SessionOutcome.REFUSED:
+            self.tally.count("errors", (*scenario, listed_code(session.code)))
+        for code, n in session.errors.items():
+            self.tally.count("errors", (*scenario, listed_code(code)), n)
+        for kind, n in session.deviations.items():
+            listed = kind if kind in DEVIATION_KINDS else OTHER
+            self.tally.count("deviations", (*scenario, listed), n)
+        if session.close_code is not None:
+            self.tally.count("disconnects", (*scenario, _close_label(session.close_code)))
+        self.tally.count("bytes_sent", scenario, session.bytes_sent)
+        self.tally.count("bytes_received", scenario, session.bytes_received)
+
+    def _count_rest(self, session: Session, scenario: Labels) -> None:
+        """Count what no turn of the session has: silence sent between turns, say."""
+        counted = self._counted.pop((session.caller, session.call), {})
+        whole = _amounts(
+            session.audio_sent_s, session.audio_received_s, session.cost_usd, session.usage
+        )
+        rest = {name: max(0.0, n - counted.get(name, 0.0)) for name, n in whole.items()}
+        self._count_amounts(scenario, rest)
+
+    def _remember(self, call: tuple[int, int], amounts: Mapping[str, float]) -> None:
+        counted = self._counted.setdefault(call, {})
+        for name, amount in amounts.items():
+            counted[name] = counted.get(name, 0.0) + amount
+
+    def _count_amounts(self, scenario: Labels, amounts: Mapping[str, float]) -> None:
+        for name, amount in amounts.items():
+            if amount:
+                counter, _, kind = name.partition("/")
+                self.tally.count(counter, (*scenario, kind) if kind else scenario, amount)
+
+
+def _waited(turn: Turn, metric: Metric) -> float:
+    """T: the least an unanswered turn waited, in seconds."""
+    return turn.limits_s or metric.buckets[-1]
+
+
+def _interrupt_kind(turn: Turn) -> str:
+    done, cut_in = turn.marks.get("done"), turn.marks.get("barge_in")
+    after = done is not None and cut_in is not None and done < cut_in
+    return "after_done" if after else "running"
+
+
+def _close_label(code: int) -> str:
+    return str(code) if close_code(code) in LISTED_CODES else OTHER
+
+
+def _amounts(
+    sent_s: float, received_s: float, cost: float | None, usage: Mapping[str, Any] | None
+) -> dict[str, float]:
+    """What counters add up, as ``counter`` or ``counter/kind``."""
+    return {
+        "audio_sent": sent_s,
+        "audio_received": received_s,
+        "cost_usd": cost or 0.0,
+        **{f"tokens/{kind}": n for kind, n in _tokens(usage or {}).items()},
+    }
+
+
+def _tokens(usage: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for kind, (group, name) in _TOKENS.items():
+        details = usage.get(group)
+        n = details.get(name) if isinstance(details, Mapping) else None
+        if isinstance(n, int | float):
+            found[kind] = float(n)
+    return found

@@ -1,0 +1,119 @@
+"""A tally as Prometheus scrapes it: names, help and buckets by the table of metrics."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    UnknownMetricFamily,
+)
+from prometheus_client.core import (
+    Metric as Family,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.utils import floatToGoString
+
+from harness.metrics import METRICS, Metric, Type
+from harness.sinks.tally import Histogram, Labels, Tally
+
+__all__ = ["Page", "families"]
+
+_OPENMETRICS = "application/openmetrics-text"
+_GAUGES = frozenset(metric.prometheus for metric in METRICS if metric.type is Type.GAUGE)
+
+
+class Page:
+    """
+    ``/metrics``: the text of what ``source`` counted, made at most once in ``max_age`` seconds.
+
+    Args:
+        source: Gives the tally of now.
+        clock: Seconds, monotonic.
+        max_age: A page younger than this is given again: several scrapers cost no more than one.
+
+    """
+
+    def __init__(
+        self, source: Callable[[], Tally], clock: Callable[[], float], max_age: float = 1.0
+    ) -> None:
+        self._source = source
+        self._clock = clock
+        self._max_age = max_age
+        self._cached: dict[str, tuple[float, bytes]] = {}
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """
+        The page in the format asked for, and its content type.
+
+        Args:
+            accept: The ``Accept`` header of the request.
+
+        """
+        encoder, content_type = choose_encoder(accept)
+        made, page = self._cached.get(content_type, (0.0, b""))
+        now = self._clock()
+        if not page or now - made >= self._max_age:
+            openmetrics = content_type.startswith(_OPENMETRICS)
+            page = encoder(_Collected(families(self._source(), openmetrics=openmetrics)))
+            self._cached[content_type] = (now, page)
+        return page, content_type
+
+
+class _Collected:
+    """What prometheus_client's encoders take: something with ``collect``."""
+
+    def __init__(self, found: Iterable[Family]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[Family]:
+        return self._found
+
+
+def families(tally: Tally, *, openmetrics: bool = False) -> Iterator[Family]:
+    """The metric families of ``tally``, in the order of the table; those without series too."""
+    for metric in METRICS:
+        match metric.type:
+            case Type.HISTOGRAM:
+                yield _histogram(metric, tally.histograms.get(metric.name, {}))
+            case Type.COUNTER:
+                yield _numbers(
+                    metric, _counter(metric, openmetrics), tally.counters.get(metric.name, {})
+                )
+            case Type.GAUGE:
+                family = GaugeMetricFamily(metric.prometheus, _help(metric))
+                yield _numbers(metric, family, tally.gauges.get(metric.name, {}))
+
+
+def _help(metric: Metric) -> str:
+    return f"{metric.help} [{metric.origin}]" if metric.origin else metric.help
+
+
+def _counter(metric: Metric, openmetrics: bool) -> Family:
+    # OpenMetrics calls a counter by its name without _total, which may not be a gauge's as well.
+    if openmetrics and metric.prometheus.removesuffix("_total") in _GAUGES:
+        return UnknownMetricFamily(metric.prometheus, _help(metric))
+    return CounterMetricFamily(metric.prometheus, _help(metric))
+
+
+def _numbers(metric: Metric, family: Family, series: Mapping[Labels, float]) -> Family:
+    for labels, value in sorted(series.items()):
+        name = metric.prometheus
+        family.add_sample(name, dict(zip(metric.labels, labels, strict=True)), value)
+    return family
+
+
+def _histogram(metric: Metric, series: Mapping[Labels, Histogram]) -> Family:
+    family = HistogramMetricFamily(metric.prometheus, _help(metric), labels=metric.labels)
+    bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
+    for labels, histogram in sorted(series.items()):
+        family.add_metric(labels, _cumulative(bounds, histogram.counts), histogram.sum)
+    return family
+
+
+def _cumulative(bounds: Sequence[str], counts: Sequence[int]) -> list[tuple[str, float]]:
+    total, buckets = 0, []
+    for bound, n in zip(bounds, counts, strict=True):
+        total += n
+        buckets.append((bound, float(total)))
+    return buckets

@@ -1,0 +1,129 @@
+"""A run's own directory: what was measured, written as it is measured."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.records import Health, Session, Turn, encode
+
+__all__ = ["RunDirectory", "RunDirectoryError"]
+
+FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
+
+
+class RunDirectoryError(OSError):
+    """The run can't be recorded; one line that says why, and what to do."""
+
+
+class RunDirectory:
+    """
+    One run's files: ``run.json`` and a line of JSON per turn, session and second of a worker.
+
+    Lines are appended whole and unbuffered: whoever kills this process loses none that was written.
+
+    Attributes:
+        path: The directory, absolute.
+        run: What ``run.json`` says; ``update`` changes it.
+
+    """
+
+    def __init__(self, path: Path, run: Mapping[str, Any]) -> None:
+        self.path = path
+        self.run = dict(run)
+        self._files: dict[str, int] = {}
+        try:
+            for name in FILES:
+                self._files[name] = os.open(
+                    path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+                )
+        except OSError as error:
+            self.close()
+            raise _unwritable(path, error) from error
+        self.update()
+
+    @classmethod
+    def create(cls, parent: Path, run: Mapping[str, Any]) -> "RunDirectory":
+        """
+        Make ``parent/<UTC time>-<id>/``, and let ``parent/latest`` point to it.
+
+        Args:
+            parent: Made if it is missing.
+            run: What ``run.json`` says, without ``run``: the name of the directory is added.
+
+        Raises:
+            RunDirectoryError: If nothing can be written there.
+
+        """
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        path = parent.absolute() / name
+        try:
+            path.mkdir(parents=True)
+            _point(parent.absolute() / "latest", name)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return cls(path, {"run": name, **run})
+
+    @property
+    def id(self) -> str:
+        """The run's name, as in its records."""
+        return self.path.name
+
+    def on_turn(self, turn: Turn) -> None:
+        """Append a finished turn."""
+        self.append("turns.jsonl", encode(turn))
+
+    def on_session(self, session: Session) -> None:
+        """Append a session that starts, or one that ended."""
+        self.append("sessions.jsonl", encode(session))
+
+    def on_health(self, health: Health) -> None:
+        """Append a second of a worker."""
+        self.append("health.jsonl", encode(health))
+
+    def append(self, name: str, lines: bytes) -> None:
+        """
+        Append whole lines to one of the files.
+
+        Raises:
+            RunDirectoryError: If they can't be written, the disk being full, say.
+
+        """
+        try:
+            while lines:
+                lines = lines[os.write(self._files[name], lines) :]
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def update(self, **facts: Any) -> None:
+        """Change what ``run.json`` says; readers see the old one or the new one, never a half."""
+        self.run.update(facts)
+        text = msgspec.json.format(msgspec.json.encode(self.run), indent=2) + b"\n"
+        beside = self.path / ".run.json"
+        try:
+            beside.write_bytes(text)
+            beside.replace(self.path / "run.json")
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def close(self) -> None:
+        """Append no more."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+
+def _point(link: Path, name: str) -> None:
+    beside = link.with_name(f".latest-{secrets.token_hex(3)}")
+    beside.symlink_to(name)
+    beside.replace(link)
+
+
+def _unwritable(path: Path, error: OSError) -> RunDirectoryError:
+    reason = (error.strerror or str(error)).lower()
+    return RunDirectoryError(
+        f"the run can't be recorded in {path}: {reason}; choose another folder with --run-dir"
+    )

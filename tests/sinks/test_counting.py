@@ -1,0 +1,189 @@
+import pytest
+
+from harness.metrics import LATENCY_BUCKETS, measure
+from harness.records import (
+    Flag,
+    Health,
+    Kind,
+    Outcome,
+    Phase,
+    Session,
+    SessionOutcome,
+    ToolCall,
+    Turn,
+)
+from harness.sinks.counting import MAX_SCENARIOS, CountingSink
+
+TALK = ("Caller.talk", "small")
+S = 1_000_000_000
+
+
+def a_turn(**fields):
+    marks = {"speech_end": 10 * S, "commit": 10 * S, "detected": 10 * S, **fields.pop("marks", {})}
+    given = {
+        "scenario": TALK[0],
+        "model": TALK[1],
+        "outcome": Outcome.COMPLETED,
+        "limits_s": 10.0,
+        **fields,
+    }
+    turn = Turn(marks=marks, **given)
+    measure(turn)
+    return turn
+
+
+def an_end(**fields):
+    return Session(event="end", scenario=TALK[0], model=TALK[1], **fields)
+
+
+def counters(sink, name):
+    return sink.tally.counters.get(name, {})
+
+
+@pytest.fixture
+def sink():
+    return CountingSink()
+
+
+def test_an_answered_turn_counts_under_the_first_bound_that_holds_it(sink):
+    sink.on_turn(a_turn(marks={"first_audio": 10 * S + 320_000_000}))
+
+    ttfa = sink.tally.histograms["ttfa"][TALK]
+    assert ttfa.counts[LATENCY_BUCKETS.index(0.35)] == 1
+    assert sum(ttfa.counts) == 1
+    assert ttfa.sum == pytest.approx(0.32)
+
+
+def test_an_unanswered_turn_counts_beyond_every_bound_with_the_limits_as_its_value(sink):
+    sink.on_turn(a_turn(outcome=Outcome.TIMEOUT, phase=Phase.FIRST_AUDIO))
+
+    ttfa = sink.tally.histograms["ttfa"][TALK]
+    assert ttfa.counts[-1] == sum(ttfa.counts) == 1
+    assert ttfa.sum == 10.0
+    assert counters(sink, "turns") == {(*TALK, "timeout"): 1}
+    assert counters(sink, "timeouts") == {(*TALK, "first_audio"): 1}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"outcome": Outcome.CUT},
+        {"outcome": Outcome.CANCELLED},
+        {"outcome": Outcome.COMPLETED, "flags": [Flag.CENSORED, Flag.PREMATURE]},
+        {"outcome": Outcome.COMPLETED, "kind": Kind.UNSOLICITED},
+    ],
+)
+def test_turns_that_definitions_leave_out_are_in_no_histogram(sink, fields):
+    sink.on_turn(a_turn(**fields))
+
+    assert "ttfa" not in sink.tally.histograms
+
+
+def test_under_vad_an_undetected_turn_is_unanswered_but_has_no_commit_to_count_from(sink):
+    sink.on_turn(a_turn(outcome=Outcome.TIMEOUT, marks={"commit": None, "detected": None}))
+
+    assert "ttfa" in sink.tally.histograms
+    assert "ttfa_commit" not in sink.tally.histograms
+    assert "ttfa_detected" not in sink.tally.histograms
+
+
+def test_segments_and_gaps_are_counted_each(sink):
+    sink.on_turn(a_turn(segments={"create": 0.1, "generate": 0.3}, gaps=[0.2, 0.4]))
+
+    segments = sink.tally.histograms["turn_segment"]
+    assert {labels[-1]: h.sum for labels, h in segments.items()} == {"create": 0.1, "generate": 0.3}
+    assert sum(sink.tally.histograms["audio_gap"][TALK].counts) == 2
+    assert counters(sink, "audio_gaps") == {TALK: 2}
+
+
+def test_ten_thousand_strange_names_make_no_series_of_their_own(sink):
+    sink.list_tools(["book_table"])
+    for i in range(10_000):
+        call = ToolCall(name=f"tool-{i}", call_id="1", outcome=f"outcome-{i}")
+        sink.on_turn(a_turn(outcome=Outcome.FAILED, code=f"code-{i}", tools=[call]))
+        sink.on_session(
+            an_end(outcome=SessionOutcome.DISCONNECTED, close_code=i, deviations={f"kind-{i}": 1})
+        )
+
+    assert counters(sink, "errors") == {(*TALK, "other"): 10_000}
+    assert counters(sink, "tool_calls") == {(*TALK, "other", "other"): 10_000}
+    assert counters(sink, "deviations") == {(*TALK, "other"): 10_000}
+    assert 1 < len(counters(sink, "disconnects")) < 20
+
+
+def test_the_users_own_tools_and_listed_codes_keep_their_names(sink):
+    sink.list_tools(["book_table"])
+    sink.on_turn(
+        a_turn(
+            outcome=Outcome.RATE_LIMITED,
+            code="rate_limit_exceeded",
+            tools=[ToolCall(name="book_table", call_id="1", outcome="ok")],
+        )
+    )
+
+    assert counters(sink, "errors") == {(*TALK, "rate_limit_exceeded"): 1}
+    assert counters(sink, "tool_calls") == {(*TALK, "book_table", "ok"): 1}
+
+
+def test_too_many_scenarios_become_other(sink):
+    for i in range(MAX_SCENARIOS + 5):
+        sink.on_turn(a_turn(scenario=f"call {i}"))
+
+    turns = counters(sink, "turns")
+    assert len(turns) == MAX_SCENARIOS + 1
+    assert turns["other", "small", "completed"] == 5
+
+
+@pytest.mark.parametrize(("done", "kind"), [(9 * S, "after_done"), (12 * S, "running")])
+def test_a_barge_in_is_told_by_whether_the_answer_was_done(sink, done, kind):
+    sink.on_turn(
+        a_turn(
+            outcome=Outcome.CANCELLED,
+            flags=[Flag.INTERRUPTED],
+            marks={"barge_in": 11 * S, "done": done},
+        )
+    )
+
+    assert counters(sink, "interrupts") == {(*TALK, kind): 1}
+
+
+def test_sessions_are_open_from_their_start_line_to_their_end_line(sink):
+    for _ in range(3):
+        sink.on_session(Session(event="start"))
+    sink.on_session(an_end(outcome=SessionOutcome.ENDED, steps={"tcp": 0.002, "tls": None}))
+
+    assert sink.tally.gauges == {"sessions": {(): 2}}
+    assert counters(sink, "sessions") == {(*TALK, "ended"): 1}
+    assert list(sink.tally.histograms["session_connect"]) == [(*TALK, "tcp")]
+
+
+def test_a_refused_session_counts_its_code_and_a_dialling_one_its_limit(sink):
+    sink.on_session(an_end(outcome=SessionOutcome.REFUSED, code="http_401"))
+    sink.on_session(an_end(outcome=SessionOutcome.TIMEOUT, phase=Phase.CONNECT))
+
+    assert counters(sink, "errors") == {(*TALK, "http_401"): 1}
+    assert counters(sink, "timeouts") == {(*TALK, "connect"): 1}
+
+
+def test_audio_and_tokens_of_turns_are_not_counted_again_with_their_session(sink):
+    usage = {"input_token_details": {"audio_tokens": 30}, "total_tokens": 30}
+    sink.on_turn(a_turn(caller=7, audio_sent_s=2.0, usage=usage))
+    sink.on_session(
+        an_end(caller=7, audio_sent_s=5.0, usage={"input_token_details": {"audio_tokens": 40}})
+    )
+
+    assert counters(sink, "audio_sent") == {TALK: 5.0}
+    assert counters(sink, "tokens") == {(*TALK, "input_audio"): 40}
+
+
+def test_health_adds_up_by_worker():
+    sink = CountingSink(worker="host-1")
+    health = Health()
+    health.hub_lag.add(0.004)
+    sink.on_health(health)
+    sink.on_health(health)
+
+    (labels, lags), *_ = sink.tally.histograms["hub_lag"].items()
+    assert labels == ("host-1",)
+    assert sum(lags.counts) == 2
+    assert lags.sum == pytest.approx(0.008)

@@ -1,0 +1,94 @@
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from harness.metrics import METRICS, Type
+from harness.sinks.prometheus import Page
+from harness.sinks.tally import Tally
+
+TALK = ("Caller.talk", "small")
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+BOUNDS = next(metric.buckets for metric in METRICS if metric.name == "ttfa")
+
+
+def a_tally():
+    tally = Tally()
+    histogram = tally.histogram("ttfa", TALK, BOUNDS)
+    histogram.add(0.3, BOUNDS)
+    histogram.add(0.32, BOUNDS)
+    histogram.add_beyond(10.0)
+    tally.count("turns", (*TALK, "completed"), 2)
+    tally.count("sessions", (*TALK, "ended"), 1)
+    tally.change("sessions", (), 4)
+    return tally
+
+
+def a_page(tally=None, clock=lambda: 0.0):
+    return Page(lambda: tally or a_tally(), clock)
+
+
+def samples(text, parse=parse_text):
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in parse(text)
+        for sample in family.samples
+    }
+
+
+LABELS = (("model", "small"), ("scenario", "Caller.talk"))
+
+
+def bucket(le):
+    return ("realtime_ttfa_seconds_bucket", ("le", le), *LABELS)
+
+
+@pytest.mark.parametrize(("accept", "parse"), [("", parse_text), (OPENMETRICS, parse_openmetrics)])
+def test_a_page_tells_exactly_what_was_counted(accept, parse):
+    page, _ = a_page().render(accept)
+
+    found = samples(page.decode(), parse)
+    assert found[bucket("0.25")] == 0
+    assert found[bucket("0.3")] == 1
+    assert found[bucket("0.35")] == 2
+    assert found[bucket("60.0")] == 2
+    assert found[bucket("+Inf")] == 3
+    assert found["realtime_ttfa_seconds_count", *LABELS] == 3
+    assert found["realtime_ttfa_seconds_sum", *LABELS] == pytest.approx(10.62)
+    assert found["realtime_turns_total", *LABELS[:1], ("outcome", "completed"), *LABELS[1:]] == 2
+    assert found["realtime_sessions_total", *LABELS[:1], ("outcome", "ended"), *LABELS[1:]] == 1
+    assert found["realtime_sessions",] == 4
+
+
+def test_every_metric_of_the_table_is_announced_with_its_help_and_origin():
+    page, _ = a_page(Tally()).render("")
+
+    for metric in METRICS:
+        assert f"# HELP {metric.prometheus} {metric.help}" in page.decode()
+        assert f"# TYPE {metric.prometheus} {metric.type}" in page.decode()
+    ttfa = next(metric for metric in METRICS if metric.name == "ttfa")
+    assert f"[{ttfa.origin}]" in page.decode()
+
+
+def test_the_scraper_chooses_the_format():
+    page = a_page()
+
+    assert page.render("text/plain")[1].startswith("text/plain")
+    assert page.render(OPENMETRICS)[1].startswith("application/openmetrics-text")
+
+
+def test_a_page_is_made_once_a_second():
+    now, tally = [0.0], a_tally()
+    page = Page(lambda: tally, lambda: now[0])
+    first, _ = page.render("")
+
+    tally.count("turns", (*TALK, "completed"))
+    now[0] = 0.9
+    assert page.render("")[0] == first
+    now[0] = 1.0
+    assert page.render("")[0] != first
+
+
+def test_the_names_promised_are_there():
+    histograms = {m.prometheus for m in METRICS if m.type is Type.HISTOGRAM}
+
+    assert {"realtime_ttfa_seconds", "realtime_hub_lag_seconds"} <= histograms
