@@ -66,6 +66,8 @@ Raises:
 
 """
 
+_fields = cache(msgspec.structs.fields)
+
 # A string of invalid UTF-8 raises UnicodeDecodeError, a ValueError as msgspec's own errors are.
 UNDECODABLE = (ValueError, RecursionError)
 
@@ -93,7 +95,7 @@ def _keep_valid(cls: type[Any], raw: dict[str, Any], path: str = "") -> tuple[An
     """A struct of the valid fields of ``raw``, and where the others stood."""
     kept: dict[str, Any] = {}
     bad: list[str] = []
-    for field in msgspec.structs.fields(cls):
+    for field in _fields(cls):
         if field.encode_name not in raw:
             continue
         where = path + field.encode_name

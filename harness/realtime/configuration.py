@@ -1,0 +1,114 @@
+"""The session object of ``session.update``, in the shape of today and in that of the beta."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.audio import PCM16, AudioFormat
+
+__all__ = ["merge", "session_update"]
+
+_BETA_SHAPED = frozenset({"azure-preview", "beta"})
+_BETA_FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
+
+
+def session_update(
+    *,
+    dialect: str = "openai",
+    voice: str = "",
+    instructions: str = "",
+    turn_detection: str | Mapping[str, Any] | None = None,
+    audio_format: AudioFormat = PCM16,
+    transcription: str | None = None,
+    tools: Sequence[Mapping[str, Any]] = (),
+    tool_choice: str | None = None,
+    override: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """
+    The session object that configures a session in an endpoint's dialect.
+
+    Args:
+        dialect: A name of ``dialects.DIALECTS``.
+        voice: Of the answers; left to the server if empty.
+        instructions: Left to the server if empty.
+        turn_detection: The name of a kind, or its object with parameters; ``None`` or ``none`` for
+            push to talk.
+        audio_format: Of both directions.
+        transcription: Model that transcribes what the caller says, if any.
+        tools: Function schemas, ``{"type": "function", "name": …}``.
+        tool_choice: ``auto``, ``none``, ``required`` or the name of a function.
+        override: Merged over all of it; a null in it is sent as null.
+
+    """
+    shape = _beta_session if dialect in _BETA_SHAPED else _session
+    session = shape(
+        voice,
+        audio_format,
+        _turn_detection(turn_detection),
+        {"model": transcription} if transcription else None,
+    )
+    if instructions:
+        session["instructions"] = instructions
+    if tools:
+        session["tools"] = [dict(tool) for tool in tools]
+    if tool_choice:
+        named = tool_choice not in ("auto", "none", "required")
+        session["tool_choice"] = {"type": "function", "name": tool_choice} if named else tool_choice
+    return merge(session, override or {})
+
+
+def _session(
+    voice: str,
+    audio_format: AudioFormat,
+    turn_detection: dict[str, Any] | None,
+    transcription: dict[str, Any] | None,
+) -> dict[str, Any]:
+    output: dict[str, Any] = {"format": audio_format.wire()}
+    if voice:
+        output["voice"] = voice
+    return {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "audio": {
+            "input": {
+                "format": audio_format.wire(),
+                "turn_detection": turn_detection,
+                "transcription": transcription,
+            },
+            "output": output,
+        },
+    }
+
+
+def _beta_session(
+    voice: str,
+    audio_format: AudioFormat,
+    turn_detection: dict[str, Any] | None,
+    transcription: dict[str, Any] | None,
+) -> dict[str, Any]:
+    name = _BETA_FORMATS[audio_format.name]
+    session: dict[str, Any] = {
+        "modalities": ["audio", "text"],
+        "input_audio_format": name,
+        "output_audio_format": name,
+        "turn_detection": turn_detection,
+        "input_audio_transcription": transcription,
+    }
+    if voice:
+        session["voice"] = voice
+    return session
+
+
+def _turn_detection(wanted: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if wanted is None or wanted == "none":
+        return None
+    return {"type": wanted} if isinstance(wanted, str) else dict(wanted)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``over`` laid over it: objects are merged, anything else is replaced."""
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[name] = merge(below, value) if both else value  # type: ignore[arg-type]
+    return merged

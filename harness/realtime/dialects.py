@@ -1,0 +1,391 @@
+"""
+Where an endpoint is and what dialling it takes: URL, headers, key, by dialect.
+
+A key goes only over TLS or to this machine, and only to the host given at start or to the vendor
+who issued it: a host typed into a web form must not be a way to collect keys.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import msgspec
+
+from harness.realtime.configuration import session_update
+from harness.realtime.keys import KEY_VARIABLES, Secret, resolve_key
+
+__all__ = [
+    "DIALECTS",
+    "Dial",
+    "Dialect",
+    "Endpoint",
+    "Secret",
+    "dialect_of",
+    "parse_endpoint",
+    "resolve_key",
+    "session_update",
+]
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """How one family of endpoints is dialled."""
+
+    vendor: str  # who issues its keys
+    path: str
+    model: str = "model"  # the query parameter that names the model
+    query: tuple[tuple[str, str], ...] = ()
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+DIALECTS = {
+    "openai": Dialect(vendor="openai", path="/v1/realtime"),
+    "azure": Dialect(
+        vendor="azure", path="/openai/v1/realtime", key_header="api-key", key_prefix=""
+    ),
+    "azure-preview": Dialect(
+        vendor="azure",
+        path="/openai/realtime",
+        model="deployment",
+        query=(("api-version", "2025-04-01-preview"),),
+        key_header="api-key",
+        key_prefix="",
+    ),
+    "beta": Dialect(
+        vendor="openai", path="/v1/realtime", headers=(("OpenAI-Beta", "realtime=v1"),)
+    ),
+}
+"""By name; compatible servers speak ``openai``."""
+
+_VENDOR_HOSTS = {
+    "openai.com": "openai",
+    "openai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "services.ai.azure.com": "azure",
+    "openai.azure.us": "azure",
+    "openai.azure.cn": "azure",
+}
+
+_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+_PRIVATE_NAMES = (".local", ".internal", ".lan", ".home.arpa", ".svc", ".localdomain")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SHORTEST_SECRET = 8  # a header may well say "1" or "Bearer"
+_AUTHORIZING = frozenset({"authorization", "api-key"})
+
+
+class Dial:
+    """
+    What a transport needs to dial; it holds secrets in clear, so that its ``repr`` shows none.
+
+    Attributes:
+        url: With its query.
+        headers: Names and values to send beside those of the upgrade.
+        subprotocols: To offer.
+
+    """
+
+    __slots__ = ("headers", "subprotocols", "url")
+
+    def __init__(
+        self,
+        url: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        subprotocols: tuple[str, ...] = (),
+    ) -> None:
+        self.url = url
+        self.headers = headers
+        self.subprotocols = subprotocols
+
+    def __repr__(self) -> str:
+        names = ", ".join(name for name, _ in self.headers)
+        return f"Dial({self.url.partition('?')[0]}, {names})"
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint under test. Nothing it shows, and nothing it is encoded to, holds a secret."""
+
+    scheme: str  # ws or wss
+    host: str
+    port: int
+    path: str
+    query: Secret = Secret()  # as given: some endpoints take a key in it
+    dialect: str = "openai"
+    model: str = ""
+    api_key: Secret = Secret()
+    headers: tuple[tuple[str, Secret], ...] = ()
+    ca_file: Path | None = None
+    auth: str = "header"  # or subprotocol: the key as browsers send it
+    notice: str = ""  # what the user must be told: that a secret is not sent, and why
+
+    def __repr__(self) -> str:
+        return (
+            f"Endpoint({self.target}{self.path}, {self.dialect}, model={self.model!r}, "
+            f"api_key={self.api_key!r})"
+        )
+
+    @property
+    def target(self) -> str:
+        """Scheme, host and port, safe to record."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What to dial: the given query, and what the dialect adds to it. Not for records."""
+        given = self.query.reveal()
+        names = {name for name, _ in parse_qsl(given, keep_blank_values=True)}
+        dialect = DIALECTS[self.dialect]
+        added = [*dialect.query, *([(dialect.model, self.model)] if self.model else [])]
+        parts = [f"{name}={quote(value, safe='')}" for name, value in added if name not in names]
+        query = "&".join([given, *parts] if given else parts)
+        return f"{self.target}{self.path}?{query}" if query else f"{self.target}{self.path}"
+
+    @property
+    def secrets_url(self) -> str:
+        """Where an ephemeral key is asked for."""
+        scheme = "https" if self.scheme == "wss" else "http"
+        return f"{scheme}{self.target.removeprefix(self.scheme)}{self.path}/client_secrets"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is on this machine."""
+        return _is_loopback(self.host)
+
+    @property
+    def private(self) -> bool:
+        """Whether it is on a network of one's own, this machine included."""
+        if (address := _address(self.host)) is not None:
+            return address.is_private or address.is_link_local
+        return self.loopback or "." not in self.host or self.host.endswith(_PRIVATE_NAMES)
+
+    @property
+    def vendor(self) -> bool:
+        """Whether it is a vendor's own, which costs money and takes no one without a key."""
+        return _vendor_of(self.host) is not None
+
+    def dial(self) -> Dial:
+        """URL, headers and subprotocols, secrets in clear."""
+        dialect = DIALECTS[self.dialect]
+        headers = [*dialect.headers, *((name, value.reveal()) for name, value in self.headers)]
+        if not self.api_key or _authorizes(self.headers):
+            return Dial(self.url, tuple(headers))
+        key = self.api_key.reveal()
+        if self.auth == "subprotocol":
+            protocols = ("realtime", f"openai-insecure-api-key.{key}")
+            return Dial(self.url, tuple(headers), protocols)
+        headers.insert(0, (dialect.key_header, dialect.key_prefix + key))
+        return Dial(self.url, tuple(headers))
+
+    def with_key(self, key: str) -> "Endpoint":
+        """The same endpoint dialled with another key, an ephemeral one."""
+        return msgspec.structs.replace(self, api_key=Secret(key))
+
+    def redact(self, text: str) -> str:
+        """``text``, of a server perhaps, without our secrets in it."""
+        values = " ".join(value.reveal() for _, value in self.headers)
+        secrets = {word for word in values.split() if len(word) >= _SHORTEST_SECRET}
+        for secret in {self.api_key.reveal(), self.query.reveal(), *secrets} - {""}:
+            text = text.replace(secret, "***")
+        return text
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """A host as the user wrote it, taken apart."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+
+def parse_endpoint(
+    host: str,
+    *,
+    model: str = "",
+    dialect: str = "auto",
+    api_key: str = "",
+    headers: Iterable[tuple[str, str]] = (),
+    ca_file: Path | None = None,
+    given_host: str | None = None,
+    send_key_to: str | None = None,
+    auth: str = "header",
+) -> Endpoint:
+    """
+    The endpoint that a host names.
+
+    Args:
+        host: ``wss://…``, ``ws://…``, ``http(s)://…`` or a bare host, which means wss, or ws on
+            this machine; the path may be left out, be a base such as ``/openai/v1``, or end in
+            ``/realtime``.
+        model: Or the deployment, on Azure.
+        dialect: A name of ``DIALECTS``; ``auto`` tells by the host.
+        api_key: See ``resolve_key``.
+        headers: To send besides; their values are secrets.
+        ca_file: Certificates (PEM) to trust instead of the system's.
+        given_host: The host given at start, "" if there was none, when ``host`` was chosen later;
+            ``None`` when ``host`` is that host.
+        send_key_to: Another host that may have the key.
+        auth: ``header`` or ``subprotocol``.
+
+    Raises:
+        ValueError: If there can be no such endpoint, or it takes no one without a key; the message
+            is one line without a secret.
+
+    """
+    place = _take_apart(host)
+    chosen = dialect_of(host, dialect)
+    default = DIALECTS[chosen].path
+    path = default if place.path == "/" else place.path
+    endpoint = Endpoint(
+        scheme=place.scheme,
+        host=place.host,
+        port=place.port,
+        path=path if path.endswith("/realtime") else f"{path}/realtime",
+        query=Secret(place.query),
+        dialect=chosen,
+        model=model,
+        api_key=Secret(api_key),
+        headers=tuple(_checked_header(name, value) for name, value in headers),
+        ca_file=ca_file,
+        auth=auth,
+    )
+    trusted = given_host is None or place.host in {
+        _take_apart(known).host for known in (given_host, send_key_to) if known
+    }
+    return _with_key_or_refused(_withhold(endpoint, trusted))
+
+
+def dialect_of(host: str, dialect: str = "auto") -> str:
+    """
+    The dialect spoken at ``host``.
+
+    Raises:
+        ValueError: If there can be no such host or dialect.
+
+    """
+    place = _take_apart(host)
+    if dialect != "auto":
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect must be auto, {', '.join(DIALECTS)}, not {dialect!r}")
+        return dialect
+    if _vendor_of(place.host) != "azure":
+        return "openai"
+    dated = place.path == DIALECTS["azure-preview"].path or "api-version" in place.query
+    return "azure-preview" if dated else "azure"
+
+
+def _withhold(endpoint: Endpoint, trusted: bool) -> Endpoint:
+    """The endpoint without the secrets that must not go to it, and a notice if there were some."""
+    host, notices, kept = endpoint.host, [], endpoint
+    if not trusted and endpoint.headers:
+        notices.append(f"{host} is not the host given at start: --header values are not sent to it")
+        kept = msgspec.structs.replace(kept, headers=())
+    issuer = _vendor_of(host) == DIALECTS[endpoint.dialect].vendor
+    if endpoint.api_key and not (trusted or issuer):
+        notices.append(
+            f"{host} is not the host given at start: dialling without the API key "
+            f"(--send-key-to {host} allows it)"
+        )
+        kept = msgspec.structs.replace(kept, api_key=Secret())
+    elif endpoint.api_key and endpoint.scheme == "ws" and not endpoint.loopback:
+        notices.append(f"{host} is dialled without the API key: it goes only over TLS (wss://)")
+        kept = msgspec.structs.replace(kept, api_key=Secret())
+    return msgspec.structs.replace(kept, notice="; ".join(notices))
+
+
+def _with_key_or_refused(endpoint: Endpoint) -> Endpoint:
+    vendor = _vendor_of(endpoint.host)
+    if vendor is not None and endpoint.scheme == "ws":
+        raise ValueError(f"{endpoint.host} speaks TLS only: write wss://{endpoint.host}")
+    if vendor is not None and not endpoint.api_key and not _authorizes(endpoint.headers):
+        names = " or ".join(reversed(KEY_VARIABLES[vendor]))
+        raise ValueError(f"{endpoint.host} takes no one without a key: set {names}")
+    return endpoint
+
+
+def _take_apart(text: str) -> _Place:
+    text = text.strip()
+    if not text.isprintable() or any(c.isspace() for c in text):
+        raise ValueError("a host holds no spaces or line breaks")
+    written, separator, rest = text.partition("://")
+    scheme = _SCHEMES.get(written.lower(), "") if separator else ""
+    if separator and not scheme:
+        raise ValueError(f"a host begins with wss://, ws://, https:// or http://, not {written}://")
+    try:
+        parts = urlsplit("//" + (rest if separator else text))
+        name, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(f"{_shown(text)} is no host: write it like wss://host:port") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a host holds no user or password: send them by --header")
+    if parts.fragment or port == 0 or parts.netloc.endswith(":") or parts.path.startswith("//"):
+        raise ValueError(f"{_shown(text)} is no host: write it like wss://host:port")
+    name = _checked_name(name, text)
+    scheme = scheme or ("ws" if _is_loopback(name) else "wss")
+    return _Place(
+        scheme,
+        name,
+        port or (443 if scheme == "wss" else 80),
+        quote(parts.path.rstrip("/") or "/", safe="/%:@!$&'()*+,;=~"),
+        quote(parts.query, safe="/%:@!$&'()*+,;=~?"),
+    )
+
+
+def _checked_name(name: str, text: str) -> str:
+    """A host name in lower case and ASCII, or an address."""
+    name = name.rstrip(".")
+    if _address(name) is not None:
+        return name
+    try:
+        ascii_name = name.encode("idna").decode() if not name.isascii() else name
+    except UnicodeError:
+        ascii_name = ""
+    # Resolvers take "8000" or "127.1" for an address; whoever wrote it meant something else.
+    if not _NAME.fullmatch(ascii_name) or ascii_name.rpartition(".")[2].isdigit():
+        raise ValueError(f"{_shown(text)} is no host: write it like wss://host:port")
+    return ascii_name
+
+
+def _checked_header(name: str, value: str) -> tuple[str, Secret]:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError("the name of a header holds characters that none may have")
+    if not value.isascii() or not value.isprintable():
+        raise ValueError(f"the value of header {name} holds characters that no header may carry")
+    return name, Secret(value)
+
+
+def _shown(text: str) -> str:
+    """A host as it may be repeated to the user: a key can stand in what is left out."""
+    return repr("…" if "@" in text else text.partition("?")[0][:100])
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_loopback(host: str) -> bool:
+    if (address := _address(host)) is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _vendor_of(host: str) -> str | None:
+    """Whose host it is, if it is a vendor's own."""
+    for suffix, vendor in _VENDOR_HOSTS.items():
+        if host == suffix or host.endswith("." + suffix):
+            return vendor
+    return None
+
+
+def _authorizes(headers: tuple[tuple[str, Secret], ...]) -> bool:
+    return any(name.lower() in _AUTHORIZING for name, _ in headers)
