@@ -22,7 +22,7 @@ from harness.audio import PCM16, resample
 from harness.child import run_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["PAUSE", "Voice", "cache_folder", "find_voice", "find_voices"]
 
@@ -32,12 +32,12 @@ _VAD_RATE = 16_000
 _VAD_WINDOW = 512  # samples at 16 kHz; Silero takes no other size
 _WINDOW = _VAD_WINDOW * PCM16.rate // _VAD_RATE
 _SPEECH = 0.5  # probability from which a window is speech, Silero's own default
-_MARGIN = 4  # windows about speech that may be voice too: Silero misses soft onsets, final s and t
+_MARGIN = 6  # windows about speech that may be voice too: Silero notices some onsets 150 ms late
 _BELOW_PEAK = 10 ** (-35 / 20)  # voiced is what is less than 35 dB below the loudest window, …
 _ABOVE_NOISE = 5.0  # … and stands out of the noise between, which rarely passes 5 sigma
-_NOISE_LIMIT = 0.5  # of the loudest window: no noise hides a voice whole
+_NOISE_LIMIT = 0.5  # of the loudest window: louder noise leaves only Silero's windows to go by
 _BATCH = 16  # audios a child is given at once
-_KEPT_AS = b"silero 6.2, level -35 dB, margin 4"  # what was found is kept for this way of finding
+_KEPT_AS = b"silero 6.2, level -35 dB, margin 6"  # what was found is kept for this way of finding
 
 
 class Voice(msgspec.Struct, frozen=True):
@@ -59,12 +59,10 @@ def find_voice(samples: Any) -> Voice | None:
     speech = _speech_windows(samples)
     if not speech.any():
         return None
-    near = np.convolve(speech, np.ones(2 * _MARGIN + 1), "same") > 0.5
-    audible = np.abs(samples.astype(np.int32)) > _threshold(samples, near)
-    voiced = np.flatnonzero(audible & np.repeat(near, _WINDOW)[: len(samples)])
-    if not voiced.size:
-        return None
-    return Voice(_seconds(voiced[0]), _seconds(voiced[-1] + 1), tuple(_pauses(voiced, speech)))
+    voiced = np.flatnonzero(_voiced(samples, speech))
+    gaps = np.flatnonzero(np.diff(voiced) > PAUSE * PCM16.rate)
+    pauses = tuple((_seconds(voiced[i] + 1), _seconds(voiced[i + 1])) for i in gaps)
+    return Voice(_seconds(voiced[0]), _seconds(voiced[-1] + 1), pauses)
 
 
 def find_voices(
@@ -109,22 +107,18 @@ def _speech_windows(samples: Any) -> Any:
     return np.array([detector.process_samples(window) > _SPEECH for window in windows], dtype=bool)
 
 
-def _pauses(voiced: Any, speech: Any) -> Iterator[tuple[float, float]]:
-    """Gaps between voiced samples that are long enough, and not all speech that noise covers."""
-    for gap in np.flatnonzero(np.diff(voiced) > PAUSE * PCM16.rate):
-        start, end = voiced[gap] + 1, voiced[gap + 1]
-        if not speech[start // _WINDOW : end // _WINDOW + 1].all():
-            yield _seconds(start), _seconds(end)
-
-
-def _threshold(samples: Any, near: Any) -> float:
-    """Amplitude above which a sample is voiced, from the levels of voice and noise."""
-    padded = np.zeros(len(near) * _WINDOW)
+def _voiced(samples: Any, speech: Any) -> Any:
+    """Whether each sample is voice, as far as noise lets the level tell."""
+    near = np.convolve(speech, np.ones(2 * _MARGIN + 1), "same") > 0.5
+    padded = np.zeros(len(speech) * _WINDOW)
     padded[: len(samples)] = samples
     levels = np.sqrt(np.mean(padded.reshape(-1, _WINDOW) ** 2, axis=1))
-    peak = float(levels.max())
-    noise = 0.0 if near.all() else float(np.median(levels[~near]))
-    return min(max(peak * _BELOW_PEAK, noise * _ABOVE_NOISE), peak * _NOISE_LIMIT)
+    peak = levels[near].max()
+    noise = 0.0 if near.all() else np.median(levels[~near])
+    if noise * _ABOVE_NOISE > peak * _NOISE_LIMIT:
+        return np.repeat(speech, _WINDOW)[: len(samples)]
+    level = max(peak * _BELOW_PEAK, noise * _ABOVE_NOISE)
+    return np.repeat(near, _WINDOW)[: len(samples)] & (np.abs(padded[: len(samples)]) > level)
 
 
 def _seconds(index: int) -> float:
