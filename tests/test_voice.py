@@ -96,7 +96,7 @@ def test_a_click_apart_from_speech_is_no_voice(words):
 
 def test_a_crash_louder_than_speech_does_not_hide_it(words):
     crash = np.where(np.arange(2400) % 2, 32_767, -32_768).astype(np.int16)
-    quiet = (words // 60).astype(np.int16)
+    quiet = words // 8
 
     found = find_voice(np.concatenate([crash, silence(1), quiet, silence(0.5)]))
 
