@@ -1,0 +1,35 @@
+"""How long a turn may wait for what comes next, and what it has become when that does not come."""
+
+import msgspec
+
+from harness.records import Outcome, Phase
+
+__all__ = ["Limit", "Limits"]
+
+
+class Limit(msgspec.Struct, frozen=True, order=True):
+    """An instant (monotonic ns) at which a turn ends, unless what it waits for comes before."""
+
+    at: int
+    outcome: Outcome
+    phase: Phase | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limits in force in one call, in nanoseconds; ``None``: a caller of endless patience."""
+
+    detection: int = 12_000_000_000
+    first_audio: int = 10_000_000_000
+    stall: int = 5_000_000_000
+    response: int = 120_000_000_000
+    tool: int = 30_000_000_000
+    patience: int | None = None
+
+    def timeout(self, start: int, phase: Phase) -> Limit:
+        """The limit of ``phase``, counted from ``start``."""
+        return Limit(start + int(getattr(self, phase.value)), Outcome.TIMEOUT, phase)
+
+    def unanswered(self, *, vad: bool) -> float:
+        """Seconds from the end of speech after which an answer can no longer have come."""
+        total = self.first_audio + (self.detection if vad else 0)
+        return (total if self.patience is None else min(total, self.patience)) / 1e9

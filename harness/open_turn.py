@@ -1,0 +1,276 @@
+"""A turn while it runs: its responses, what is heard of them, what it waits for, how it closes."""
+
+from enum import Enum, auto
+
+from harness.limits import Limit, Limits
+from harness.playback import Playback
+from harness.realtime.errors import RATE_LIMIT_CODES
+from harness.realtime.events import Response, TruncateItem
+from harness.records import Flag, Kind, Outcome, Phase, ToolCall, Turn
+
+__all__ = ["OpenTurn", "Role", "Round", "Track"]
+
+NS = 1_000_000_000
+
+
+class Role(Enum):
+    """What a response is to its turn."""
+
+    ANSWER = auto()
+    FOLLOW_UP = auto()  # to the output of our tool
+    PREMATURE = auto()  # the caller had not finished
+    SECOND = auto()  # one more answer to one commit: a gateway's
+
+
+class Round:
+    """One round trip to our tools: instants in nanoseconds."""
+
+    __slots__ = ("call", "created", "output")
+
+    def __init__(self, call: int) -> None:
+        self.call = call  # the first call complete
+        self.output: int | None = None  # the last output written
+        self.created: int | None = None  # the response that follows
+
+
+class Track:
+    """One response on its way."""
+
+    __slots__ = (
+        *("bytes", "call_at", "created_at", "first_audio_at", "id", "in_text", "ns", "odd"),
+        *("open", "role", "transcript"),
+    )
+
+    def __init__(self, response_id: str, open_turn: "OpenTurn", role: Role, at: int) -> None:
+        self.id = response_id
+        self.open = open_turn
+        self.role = role
+        self.created_at = at
+        self.first_audio_at: int | None = None
+        self.call_at: int | None = None
+        self.in_text = False  # it answers in text, not in audio
+        self.bytes = 0
+        self.ns = 0  # duration of those bytes
+        self.odd = b""  # half a sample, completed by the next delta
+        self.transcript = ""
+
+
+class OpenTurn:
+    """
+    A turn that has not closed.
+
+    ``tracks`` are the responses that run; ``calls`` the function calls by call id, with the
+    arguments beside them until they are complete.
+    """
+
+    __slots__ = (
+        *("arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
+        *("interrupted_at", "items", "last_delta", "heard_from", "output_at", "playback"),
+        *("received", "rounds", "speech_end", "texts", "tracks", "turn", "answer", "premature"),
+        "vad",
+    )
+
+    def __init__(self, turn: Turn, playback: Playback, *, vad: bool) -> None:
+        self.turn = turn
+        self.playback = playback
+        self.vad = vad
+        self.speech_end: int | None = None  # or, of what is not speech, its request
+        self.detected: int | None = None
+        self.tracks: list[Track] = []
+        self.answer: Track | None = None
+        self.premature = False
+        self.final: Response | None = None  # how the answer, or the last follow-up, ended
+        self.calls: dict[str, ToolCall] = {}
+        self.arguments: dict[str, str] = {}
+        self.rounds: list[Round] = []
+        self.output_at: int | None = None
+        self.follow_up_at: int | None = None  # response.create after a tool written, none created
+        self.asked: set[str] = set()  # event ids of what asked for an answer
+        self.interrupted_at: int | None = None
+        self.last_delta: int | None = None
+        self.received = 0  # nanoseconds of audio, heard or not
+        self.items: list[tuple[str, int, int]] = []  # item, content index, its start in the audio
+        self.heard_from: int | None = None  # position in the audio of the first audible sample
+        self.texts: list[str] = []
+        self.closed = False
+
+    # What it waits for.
+
+    @property
+    def unanswered_calls(self) -> list[ToolCall]:
+        """Function calls complete, not answered by us."""
+        return [c for c in self.calls.values() if c.called_at and c.answered_at is None]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected on the wire."""
+        if self.speech_end is None or any(t.role is not Role.PREMATURE for t in self.tracks):
+            return False
+        if self.interrupted_at is not None and self.answer is not None:
+            return True
+        return self.final is not None and not self.unanswered_calls and self.follow_up_at is None
+
+    def over_at(self, *, hear_out: bool) -> int:
+        """When a settled turn closes: heard out, or complete on the wire."""
+        done = self.turn.marks.get("done") or 0
+        if not hear_out or self.interrupted_at is not None or not self.playback.received:
+            return done
+        return max(done, self.playback.ends_at)
+
+    def limit(self, limits: Limits) -> Limit | None:
+        """The next instant at which waiting is given up; ``None``: it waits for nobody."""
+        if self.speech_end is None or self.settled:
+            return None
+        silence = None
+        if limits.patience is not None and self.interrupted_at is None:
+            since = self.playback.ends_at if self.playback.received else self.speech_end
+            silence = Limit(since + limits.patience, Outcome.ABANDONED)
+        waiting = self._waiting(limits, self.speech_end)
+        return waiting if silence is None else min(waiting, silence)
+
+    def _waiting(self, limits: Limits, speech_end: int) -> Limit:
+        if calls := self.unanswered_calls:
+            return limits.timeout(min(c.called_at or 0 for c in calls), Phase.TOOL)
+        running = [t for t in self.tracks if t.role is not Role.PREMATURE]
+        if running:
+            return self._running(running[-1], limits)
+        if self.detected is None and self.vad and self.turn.kind is Kind.SPEECH:
+            return limits.timeout(speech_end, Phase.DETECTION)
+        return limits.timeout(self._waits_since(), Phase.FIRST_AUDIO)
+
+    def _running(self, track: Track, limits: Limits) -> Limit:
+        whole = limits.timeout(track.created_at, Phase.RESPONSE)
+        if track.first_audio_at is not None and self.last_delta is not None:
+            dry = max(self.last_delta, self.playback.ends_at)
+            return min(whole, limits.timeout(dry, Phase.STALL))
+        if track.in_text or track.call_at is not None:
+            return whole
+        return min(whole, limits.timeout(self._waits_since(), Phase.FIRST_AUDIO))
+
+    def _waits_since(self) -> int:
+        """From when first audio is waited for; our own tool's time does not count."""
+        if self.output_at is not None and self.playback.received:
+            return self.output_at
+        since = self.detected or self.speech_end or 0
+        return since + self.own_delay
+
+    @property
+    def own_delay(self) -> int:
+        """Nanoseconds our own tools took."""
+        return sum(r.output - r.call for r in self.rounds if r.output is not None)
+
+    # What was heard of it.
+
+    def heard_audible(self, now: int) -> int:
+        """Nanoseconds of the answer heard, from its first audible sample."""
+        if self.heard_from is None:
+            return 0
+        return max(0, self.playback.heard(now) - self.heard_from)
+
+    def hears_at(self, audible: int) -> int | None:
+        """When ``heard_audible`` will have come so far, by what has arrived; look again then."""
+        if self.heard_from is None:
+            return None
+        missing = self.playback.received - (self.heard_from + audible)
+        return self.playback.ends_at - max(0, missing)
+
+    def truncation(self, now: int) -> TruncateItem | None:
+        """Cut the item that plays ``now`` to what was heard of it; ``None`` when none did."""
+        heard = self.playback.heard(now)
+        playing = None
+        for item_id, content_index, start in self.items:
+            if playing is None or start < heard:
+                playing = (item_id, content_index, start)
+        if playing is None:
+            return None
+        item_id, content_index, start = playing
+        return TruncateItem(
+            item_id=item_id,
+            content_index=content_index,
+            audio_end_ms=max(0, heard - start) // 1_000_000,
+        )
+
+    # How it closes.
+
+    def verdict(self) -> tuple[Outcome, str | None]:
+        """Outcome and code of a settled turn, by the status of its last response."""
+        if self.interrupted_at is not None:
+            return Outcome.CANCELLED, None
+        final = self.final or Response()
+        details = final.status_details
+        error = details.error.kind if details and details.error else None
+        reason = (details.reason if details else None) or error
+        match final.status:
+            case "failed":
+                limited = reason in RATE_LIMIT_CODES
+                return (Outcome.RATE_LIMITED if limited else Outcome.FAILED), reason or "failed"
+            case "incomplete":
+                return Outcome.INCOMPLETE, reason or "incomplete"
+            case "cancelled" if self.turn.marks.get("cancel"):
+                return Outcome.CANCELLED, None
+            case "cancelled":
+                return Outcome.FAILED, reason or "cancelled"
+        return Outcome.COMPLETED, None
+
+    def close(
+        self, outcome: Outcome, phase: Phase | None, code: str | None, limits: Limits, now: int
+    ) -> Turn:
+        """Fill the turn, once."""
+        self.closed = True
+        if outcome not in (Outcome.COMPLETED, Outcome.CANCELLED):
+            self.playback.stop(now)
+        turn, playback = self.turn, self.playback
+        turn.phase, turn.code = phase, code
+        marks = turn.marks
+        marks["last_delta"] = self.last_delta
+        if playback.received:
+            marks["playback_end"] = playback.ends_at
+            turn.audio_heard_s = playback.heard(playback.ends_at) / NS
+        turn.gaps = [(b - a) / NS for a, b in playback.gaps if a < playback.ends_at]
+        turn.own_delay_s = self.own_delay / NS
+        turn.limits_s = limits.unanswered(vad=self.vad and turn.kind is Kind.SPEECH)
+        turn.transcript = " ".join(filter(None, self.texts))
+        turn.tools = list(self.calls.values())
+        turn.segments = self._segments()
+        self._flag(outcome)
+        turn.outcome = outcome
+        return turn
+
+    def flag(self, flag: Flag) -> None:
+        """Note something remarkable, once."""
+        if flag not in self.turn.flags:
+            self.turn.flags.append(flag)
+
+    def _flag(self, outcome: Outcome) -> None:
+        marks = self.turn.marks
+        unheard = marks.get("first_audio") is None
+        if unheard and outcome in (Outcome.CUT, Outcome.CANCELLED):
+            self.flag(Flag.CENSORED)
+        if unheard and self.premature and self.answer is None:
+            self.flag(Flag.CENSORED)
+        if unheard and marks.get("first_text") is not None and outcome is Outcome.COMPLETED:
+            self.flag(Flag.TEXT_ONLY)
+
+    def _segments(self) -> dict[str, float]:
+        """The waterfall: a chain without a gap, from the end of speech to the first sound."""
+        marks = self.turn.marks
+        origin, end = self.speech_end, marks.get("first_audible")
+        first_audio = marks.get("first_audio")
+        if origin is None or end is None or first_audio is None:
+            return {}
+        chain: list[tuple[str, int | None]] = [
+            ("detect", self.detected),
+            ("create", marks.get("created")),
+        ]
+        for trip in self.rounds:
+            if trip.call <= first_audio:
+                chain += [("call", trip.call), ("tool", trip.output), ("create", trip.created)]
+        chain += [("generate", first_audio), ("audible", end)]
+        segments: dict[str, float] = {}
+        before = origin
+        for name, at in chain:
+            if at is not None:
+                boundary = min(max(at, before), end)
+                segments[name] = segments.get(name, 0.0) + (boundary - before) / NS
+                before = boundary
+        return segments

@@ -1,0 +1,604 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tape import (
+    COMMITTED,
+    STOPPED,
+    Script,
+    arguments,
+    audio,
+    calls,
+    created,
+    done,
+    error,
+    hold,
+    ms,
+    text,
+    words,
+)
+
+from harness.audio import PCMU, AudioFormat
+from harness.limits import Limits
+from harness.metrics import measure
+from harness.realtime.events import AudioDelta, ResponseDone
+from harness.records import Flag, Kind, Outcome, Phase
+
+# A turn of speech ends at 100 ms. Latencies are seconds.
+
+
+def test_ttfa_runs_from_the_last_voiced_sample_to_the_first_delta():
+    (turn,) = hold((300, created()), (480, audio(200)), (600, done()))
+
+    assert turn.ttfa == pytest.approx(0.380)
+    assert turn.outcome is Outcome.COMPLETED
+
+
+def test_ttfa_commit_runs_from_the_commit():
+    script = Script()
+    script.say(0, 100, commit=112)
+    script.hear((300, created()), (480, audio(200)), (600, done()))
+    (turn,) = script.until(5000)
+
+    assert turn.metrics["ttfa_commit"] == pytest.approx(0.368)
+    assert turn.metrics["ttfa_detected"] == pytest.approx(0.368)
+    assert turn.ttfa == pytest.approx(0.380)
+
+
+def test_audible_is_the_first_sample_above_silence_as_it_plays():
+    (turn,) = hold((300, created()), (400, audio(200, silent=50)), (600, done()))
+
+    assert turn.metrics["ttfa_audible"] == pytest.approx(0.300 + 0.100 + 0.050)
+
+
+def test_a_whole_silent_delta_is_audio_but_not_audible():
+    (turn,) = hold(
+        (300, created()), (400, audio(200, silent=200)), (420, audio(100)), (600, done())
+    )
+
+    assert turn.ttfa == pytest.approx(0.300)
+    assert turn.metrics["ttfa_audible"] == pytest.approx(0.300 + 0.100 + 0.200)
+
+
+def test_an_empty_delta_is_no_audio():
+    (turn,) = hold((300, created()), (350, audio(0)), (400, audio(100)), (600, done()))
+
+    assert turn.ttfa == pytest.approx(0.300)
+
+
+def test_half_a_sample_is_completed_by_the_next_delta():
+    whole = audio(100, silent=50).delta
+    (turn,) = hold(
+        (300, created()),
+        (400, AudioDelta(response_id="r1", item_id="i1", delta=whole[:1201])),
+        (401, AudioDelta(response_id="r1", item_id="i1", delta=whole[1201:])),
+        (600, done()),
+    )
+
+    assert turn.metrics["ttfa_audible"] == pytest.approx(0.450)
+    assert turn.audio_received_s == pytest.approx(0.100)
+
+
+@pytest.mark.parametrize(
+    ("format", "data"),
+    [(PCMU, b"\x00" * 800), (AudioFormat("pcm16", 16_000, 2), b"\x99\x99" * 1600)],
+)
+def test_audio_seconds_come_from_the_negotiated_format(format, data):
+    script = Script(format=format)
+    script.say(0, 100)
+    script.hear(
+        (300, created()),
+        (400, AudioDelta(response_id="r1", item_id="i", delta=data)),
+        (500, done()),
+    )
+    (turn,) = script.until(5000)
+
+    assert turn.audio_received_s == pytest.approx(0.100)
+    assert turn.marks["playback_end"] == ms(400 + 100 + 100)
+
+
+def test_a_turn_closes_when_it_has_been_heard():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(2000)), (500, done()))
+
+    assert script.until(2499) == []
+    (turn,) = script.until(2500)
+    assert turn.marks["done"] == ms(500)
+    assert turn.marks["playback_end"] == ms(2500)
+    assert turn.audio_heard_s == pytest.approx(2.0)
+
+
+def test_a_turn_closes_at_done_when_nobody_hears_it_out():
+    script = Script(hear_out=False)
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(2000)), (500, done()))
+
+    (turn,) = script.until(500)
+    assert turn.outcome is Outcome.COMPLETED
+
+
+def test_a_dry_buffer_is_a_gap():
+    (turn,) = hold(
+        (300, created()), (400, audio(100)), (900, audio(100)), (2800, audio(100)), (2900, done())
+    )
+
+    assert turn.gaps == pytest.approx([0.300, 1.800])
+    assert turn.metrics["audio_gap_longest"] == pytest.approx(1.8)
+    assert turn.metrics["dead_air"] == pytest.approx(1.8)
+
+
+def test_rtf_is_the_time_to_receive_over_the_audio_received():
+    (turn,) = hold((300, created()), (400, audio(500)), (650, audio(500)), (700, done()))
+
+    assert turn.metrics["rtf"] == pytest.approx(0.25)
+
+
+# What belongs to whom.
+
+
+def test_audio_of_an_earlier_turn_is_stale_and_never_heard():
+    script = Script(limits=Limits(first_audio=ms(1000)))
+    script.say(0, 100)
+    script.hear((300, created("r1")))
+    script.until(1100)
+    script.say(2000, 2100)
+    script.hear(
+        (2150, audio(500, response="r1")),
+        (2200, created("r2")),
+        (2300, audio(100, response="r2")),
+        (2400, done("r2")),
+    )
+    first, second = script.until(5000)
+
+    assert (first.outcome, first.phase) == (Outcome.TIMEOUT, Phase.FIRST_AUDIO)
+    assert second.ttfa == pytest.approx(0.200)
+    assert second.audio_received_s == pytest.approx(0.100)
+    assert script.recorder.stale_ns == ms(500)
+
+
+def test_a_response_to_nothing_is_an_unsolicited_turn():
+    script = Script()
+    script.hear((300, created("r9")), (400, audio(100, response="r9")), (500, done("r9")))
+    (turn,) = script.until(5000)
+
+    assert turn.kind is Kind.UNSOLICITED
+    assert turn.response_ids == ["r9"]
+    assert turn.ttfa is None
+
+
+def test_a_second_response_to_one_commit_is_flagged_and_gives_no_ttfa():
+    (turn,) = hold(
+        (300, created("r1")),
+        (400, audio(100, response="r1")),
+        (450, done("r1")),
+        (460, created("r2")),
+        (700, audio(100, response="r2", item="i2")),
+        (800, done("r2")),
+    )
+
+    assert Flag.SECOND_ANSWER in turn.flags
+    assert turn.response_ids == ["r1", "r2"]
+    assert turn.ttfa == pytest.approx(0.300)
+
+
+def test_a_delta_without_a_response_id_belongs_to_the_response_that_runs():
+    (turn,) = hold((300, created()), (400, audio(100, response=None)), (500, done()))
+
+    assert turn.ttfa == pytest.approx(0.300)
+
+
+def test_a_response_that_was_never_created_is_taken_as_it_comes():
+    (turn,) = hold((400, audio(100)), (500, done()))
+
+    assert turn.ttfa == pytest.approx(0.300)
+    assert turn.response_ids == ["r1"]
+
+
+# Detected by the endpoint.
+
+
+def test_with_vad_a_turn_is_detected_when_speech_stopped_is_received():
+    (turn,) = hold(
+        (600, STOPPED),
+        (601, COMMITTED),
+        (620, created()),
+        (800, audio(100)),
+        (900, done()),
+        vad=True,
+    )
+
+    assert turn.metrics["ttfa_detected"] == pytest.approx(0.200)
+    assert turn.ttfa == pytest.approx(0.700)
+    assert turn.metrics["ttfa_commit"] is None
+
+
+def test_a_commit_alone_detects_for_a_server_without_speech_stopped():
+    (turn,) = hold((601, COMMITTED), (620, created()), (800, audio(100)), (900, done()), vad=True)
+
+    assert turn.metrics["ttfa_detected"] == pytest.approx(0.199)
+
+
+def test_a_response_while_the_caller_speaks_is_premature_and_gives_no_ttfa():
+    script = Script(vad=True)
+    turn = script.recorder.begin(Kind.SPEECH, due=0, at=0)
+    script.hear((500, STOPPED), (510, created("r1")), (700, audio(100, response="r1")))
+    script.recorder.spoken(turn, ms(1000), 1.0)
+    script.hear(
+        (1010, done("r1", "cancelled", reason="turn_detected")),
+        (1500, STOPPED),
+        (1510, created("r2")),
+        (1700, audio(100, response="r2", item="i2")),
+        (1800, done("r2")),
+    )
+    (turn,) = script.until(9000)
+
+    assert Flag.PREMATURE in turn.flags
+    assert turn.outcome is Outcome.COMPLETED
+    assert turn.ttfa == pytest.approx(0.700)
+    assert turn.metrics["ttfa_detected"] == pytest.approx(0.200)
+    assert turn.response_ids == ["r1", "r2"]
+
+
+def test_an_answer_to_an_early_commit_is_premature_even_after_the_caller_finished():
+    script = Script(vad=True)
+    turn = script.recorder.begin(Kind.SPEECH, due=0, at=0)
+    script.hear((900, STOPPED), (905, COMMITTED))
+    script.recorder.spoken(turn, ms(1000), 1.0)
+    script.hear((1100, created("r1")), (1300, audio(100)), (1400, done("r1")))
+    (turn,) = script.until(60_000)
+
+    assert turn.ttfa is None
+    assert set(turn.flags) >= {Flag.PREMATURE, Flag.CENSORED}
+    assert (turn.outcome, turn.phase) == (Outcome.TIMEOUT, Phase.DETECTION)
+    assert not turn.unanswered
+
+
+# Tools.
+
+
+def tool_turn(*, filler: bool = False):
+    script = Script()
+    turn = script.say(0, 100)
+    script.hear((300, created("r1")))
+    if filler:
+        script.hear((350, audio(100, response="r1")))
+    script.hear((360, calls("look_up")), (400, arguments('{"x": 1}')), (410, done("r1")))
+    script.recorder.tool_answered(turn, "c1", ms(650), "ok", valid=True)
+    script.recorder.requested(turn, ms(650))
+    script.hear(
+        (700, created("r2")), (900, audio(100, response="r2", item="i2")), (1000, done("r2"))
+    )
+    (turn,) = script.until(9000)
+    return script, turn
+
+
+def test_the_answer_to_our_tool_belongs_to_the_turn_that_called_it():
+    script, turn = tool_turn()
+
+    assert turn.response_ids == ["r1", "r2"]
+    assert turn.ttfa == pytest.approx(0.800)
+    assert turn.metrics["tool_call"] == pytest.approx(0.300)
+    assert turn.metrics["tool_turnaround"] == pytest.approx(0.250)
+    assert turn.metrics["time_to_answer"] == pytest.approx(0.800)
+    assert turn.own_delay_s == pytest.approx(0.250)
+    (request,) = script.recorder.requests
+    assert (request.name, request.arguments) == ("look_up", '{"x": 1}')
+
+
+def test_speech_before_a_tool_call_is_filler_and_the_first_audio():
+    _, turn = tool_turn(filler=True)
+
+    assert Flag.FILLER in turn.flags
+    assert turn.ttfa == pytest.approx(0.250)
+    assert turn.metrics["time_to_answer"] == pytest.approx(0.800)
+    assert turn.gaps == []
+
+
+def test_a_tool_turn_repeats_created_call_tool_output_in_its_waterfall():
+    _, turn = tool_turn()
+
+    assert turn.segments == pytest.approx(
+        {
+            "detect": 0.0,
+            "create": 0.200 + 0.050,
+            "call": 0.100,
+            "tool": 0.250,
+            "generate": 0.200,
+            "audible": 0.100,
+        }
+    )
+    assert sum(turn.segments.values()) == pytest.approx(turn.metrics["ttfa_audible"], abs=1e-6)
+
+
+def test_a_call_is_complete_once_by_whichever_event_is_first():
+    script, _ = tool_turn()
+
+    script.hear((1100, arguments("{}")))
+
+    assert len(script.recorder.requests) == 1
+
+
+def test_first_audio_stands_still_while_our_own_tool_runs():
+    script = Script(limits=Limits(first_audio=ms(1000)))
+    turn = script.say(0, 100)
+    script.hear((300, created()), (320, calls("look_up")), (400, arguments()), (410, done()))
+
+    assert script.recorder.limit().phase is Phase.TOOL
+    script.recorder.tool_answered(turn, "c1", ms(5400), "ok", valid=True)
+    script.recorder.requested(turn, ms(5400))
+    assert script.recorder.limit().at == ms(100 + 1000 + 5000)
+
+
+# Talking over it.
+
+
+def test_a_barge_in_cancels_and_tells_how_much_was_heard():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(3000)))
+    script.recorder.cancelled(ms(1300))
+    (cut,) = script.recorder.talk_over(ms(1300))
+    script.hear((1350, audio(100)), (1400, audio(100)), (1410, done(status="cancelled")))
+    (turn,) = script.until(1410)
+
+    assert (cut.item_id, cut.audio_end_ms) == ("i1", 800)
+    assert turn.outcome is Outcome.CANCELLED
+    assert Flag.INTERRUPTED in turn.flags
+    assert turn.metrics["interrupt_stop"] == pytest.approx(0.100)
+    assert turn.audio_heard_s == pytest.approx(0.800)
+    assert script.recorder.stale_ns == ms(200)
+
+
+def test_a_barge_in_that_stops_it_at_once_takes_no_time():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(3000)))
+    script.recorder.talk_over(ms(1300))
+    script.hear((1410, done(status="cancelled")))
+    (turn,) = script.until(1410)
+
+    assert turn.metrics["interrupt_stop"] == 0.0
+
+
+def test_a_barge_in_after_done_on_the_wire_stops_only_the_playback():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(3000)), (500, done()))
+    (cut,) = script.recorder.talk_over(ms(1300))
+    (turn,) = script.until(1300)
+
+    assert cut.audio_end_ms == 800
+    assert turn.outcome is Outcome.CANCELLED
+    assert turn.metrics["interrupt_stop"] is None
+    assert turn.ttfa == pytest.approx(0.300)
+
+
+def test_truncation_names_the_item_that_plays():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(500, item="a")), (410, audio(500, item="b")))
+    (cut,) = script.recorder.talk_over(ms(1200))
+
+    assert (cut.item_id, cut.audio_end_ms) == ("b", 200)
+
+
+def test_two_turns_overlap_and_deltas_go_by_response_id():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created("r1")), (400, audio(3000, response="r1")))
+    script.recorder.talk_over(ms(1300))
+    script.recorder.begin(Kind.SPEECH, due=ms(1300), at=ms(1300))
+    first, second = script.recorder.open_turns
+    script.hear((1350, audio(100, response="r1")), (1360, done("r1", "cancelled")))
+    script.finish_saying(second, 2000)
+    script.hear((2200, created("r2")), (2300, audio(100, response="r2")), (2400, done("r2")))
+    closed = script.until(9000)
+
+    assert closed == [first, second]
+    assert second.ttfa == pytest.approx(0.300)
+    assert (first.audio_received_s, second.audio_received_s) == pytest.approx((3.1, 0.1))
+
+
+def test_listening_counts_from_the_first_audible_sample():
+    script = Script()
+    turn = script.say(0, 100)
+    script.hear((300, created()), (400, audio(3000, silent=200)))
+
+    assert script.recorder.hears_at(turn, ms(800)) == ms(400 + 100 + 200 + 800)
+    assert script.recorder.heard(turn, ms(1500)) == ms(800)
+
+
+# Without an answer.
+
+
+@pytest.mark.parametrize(
+    ("tape", "outcome", "phase", "code"),
+    [
+        ([], Outcome.TIMEOUT, Phase.FIRST_AUDIO, None),
+        ([(300, created())], Outcome.TIMEOUT, Phase.FIRST_AUDIO, None),
+        ([(300, created()), (400, audio(100))], Outcome.TIMEOUT, Phase.STALL, None),
+        ([(300, created()), (400, text("Hm"))], Outcome.TIMEOUT, Phase.RESPONSE, None),
+        (
+            [(300, created()), (310, calls("f")), (400, arguments())],
+            Outcome.TIMEOUT,
+            Phase.TOOL,
+            None,
+        ),
+        (
+            [(300, created()), (400, done(status="failed", code="server_error"))],
+            Outcome.FAILED,
+            None,
+            "server_error",
+        ),
+        (
+            [(300, created()), (400, done(status="failed", code="rate_limit_exceeded"))],
+            Outcome.RATE_LIMITED,
+            None,
+            "rate_limit_exceeded",
+        ),
+        (
+            [(300, created()), (400, done(status="incomplete", reason="max_output_tokens"))],
+            Outcome.INCOMPLETE,
+            None,
+            "max_output_tokens",
+        ),
+        (
+            [(300, created()), (400, done(status="cancelled", reason="turn_detected"))],
+            Outcome.FAILED,
+            None,
+            "turn_detected",
+        ),
+        ([(300, error("rate_limit_exceeded"))], Outcome.RATE_LIMITED, None, "rate_limit_exceeded"),
+        ([(300, error("invalid_value", "ask"))], Outcome.FAILED, None, "invalid_value"),
+    ],
+)
+def test_a_turn_without_an_answer_says_why(tape, outcome, phase, code):
+    (turn,) = hold(*tape)
+
+    assert (turn.outcome, turn.phase, turn.code) == (outcome, phase, code)
+    assert turn.failed
+    assert turn.unanswered == (turn.marks.get("first_audio") is None)
+
+
+def test_an_error_about_something_else_is_not_the_end_of_a_turn():
+    (turn,) = hold(
+        (200, error("response_cancel_not_active")),
+        (300, created()),
+        (400, audio(100)),
+        (500, done()),
+    )
+
+    assert turn.outcome is Outcome.COMPLETED
+
+
+def test_a_text_only_answer_is_completed_flagged_and_unanswered():
+    (turn,) = hold((300, created()), (400, text("Hello")), (500, done()))
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert Flag.TEXT_ONLY in turn.flags
+    assert turn.unanswered
+    assert turn.metrics["ttft"] == pytest.approx(0.300)
+    assert turn.transcript == "Hello"
+
+
+def test_patience_ends_before_the_timeouts():
+    (turn,) = hold(limits=Limits(patience=ms(3000)))
+
+    assert turn.outcome is Outcome.ABANDONED
+    assert turn.unanswered
+    assert turn.limits_s == pytest.approx(3.0)
+
+
+def test_a_closed_connection_keeps_the_audio_received():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(200)))
+    (turn,) = script.over(450, Outcome.DISCONNECTED, "close_1006")
+
+    assert turn.outcome is Outcome.DISCONNECTED
+    assert turn.audio_received_s == pytest.approx(0.2)
+    assert turn.ttfa == pytest.approx(0.3)
+    assert not turn.unanswered
+
+
+def test_a_connection_that_closes_while_the_answer_only_plays_ends_no_turn_badly():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(2000)), (450, done()))
+    (turn,) = script.over(600, Outcome.DISCONNECTED, "close_1000")
+
+    assert turn.outcome is Outcome.COMPLETED
+
+
+def test_a_turn_that_is_cut_before_audio_is_censored():
+    script = Script()
+    script.say(0, 100)
+    (turn,) = script.over(200)
+
+    assert turn.outcome is Outcome.CUT
+    assert turn.flags == [Flag.CENSORED]
+    assert not turn.unanswered
+
+
+def test_limits_in_force_add_up_under_vad():
+    (turn,) = hold(vad=True)
+
+    assert turn.limits_s == pytest.approx(22.0)
+    assert turn.phase is Phase.DETECTION
+
+
+# Greetings, texts.
+
+
+def test_a_greeting_is_measured_from_its_request():
+    script = Script()
+    turn = script.recorder.begin(Kind.GREETING, due=0, at=0)
+    script.recorder.requested(turn, ms(10))
+    script.hear((100, created()), (250, audio(100)), (300, done()))
+    (turn,) = script.until(9000)
+
+    assert turn.metrics["ttfa_request"] == pytest.approx(0.240)
+    assert turn.ttfa is None
+    assert turn.metrics["ttfa_audible"] == pytest.approx(0.340)
+
+
+def test_the_uncertainty_of_a_mark_is_kept():
+    script = Script()
+    turn = script.say(0, 100)
+    script.hear((300, created()))
+    script.recorder.receive(audio(100), ms(400), ms(3))
+    script.recorder.receive(audio(100), ms(410), ms(9))
+
+    assert turn.uncertainty == {"first_audio": ms(3), "first_audible": ms(3)}
+
+
+def test_the_transcript_is_the_words_of_all_deltas():
+    (turn,) = hold(
+        (300, created()),
+        (310, words("Good ")),
+        (320, words("day.")),
+        (400, audio(50)),
+        (500, done()),
+    )
+
+    assert turn.transcript == "Good day."
+    assert turn.metrics["ttft"] == pytest.approx(0.210)
+
+
+EVENTS = [
+    *(created("r1"), created("r2"), audio(100), audio(100, response="r2"), done("r1"), done("r2")),
+    *(done("r1", "cancelled"), done("r2", "failed"), STOPPED, COMMITTED, calls("f"), arguments()),
+    *(words("a"), text("b"), error("server_error"), error("rate_limit_exceeded"), ResponseDone()),
+    audio(50, response="r3", silent=50),
+]
+
+
+@given(
+    vad=st.booleans(),
+    steps=st.lists(st.tuples(st.integers(1, 900), st.integers(0, len(EVENTS) - 1)), max_size=40),
+    over=st.lists(st.integers(0, 39), max_size=3),
+)
+def test_any_order_of_events_gives_whole_turns(vad, steps, over):
+    script = Script(vad=vad)
+    script.say(0, 100)
+    now = 100
+    for index, (wait, which) in enumerate(steps):
+        now += wait
+        script.recorder.advance(ms(now))
+        if index in over:
+            script.recorder.talk_over(ms(now))
+            script.say(now, now + 1)
+        script.hear((now, EVENTS[which]))
+    turns = script.over(now + 1)
+
+    for turn in turns:
+        measure(turn)
+        assert turn.outcome is not None
+        audible = turn.metrics["ttfa_audible"]
+        if audible is not None:
+            assert sum(turn.segments.values()) == pytest.approx(audible, abs=1e-6)
+        assert all(value is None or value >= 0 for value in turn.metrics.values())
+        assert turn.audio_heard_s <= turn.audio_received_s + 1e-9
+    ids = [name for turn in turns for name in turn.response_ids]
+    assert len(ids) == len(set(ids)) == script.recorder.responses
+    assert script.recorder.open_turns == []
