@@ -66,8 +66,6 @@ Raises:
 
 """
 
-_fields = cache(msgspec.structs.fields)
-
 # A string of invalid UTF-8 raises UnicodeDecodeError, a ValueError as msgspec's own errors are.
 UNDECODABLE = (ValueError, RecursionError)
 
@@ -91,7 +89,7 @@ def salvage(message: bytes) -> tuple[Received, list[str]]:
     return (Unknown(name), []) if cls is None else _keep_valid(cls, raw)
 
 
-def _keep_valid(cls: type[Any], raw: dict[str, Any], path: str = "") -> tuple[Any, list[str]]:
+def _keep_valid(cls: type[msgspec.Struct], raw: dict[str, Any], path: str = "") -> tuple[Any, list[str]]:
     """A struct of the valid fields of ``raw``, and where the others stood."""
     kept: dict[str, Any] = {}
     bad: list[str] = []
@@ -107,6 +105,11 @@ def _keep_valid(cls: type[Any], raw: dict[str, Any], path: str = "") -> tuple[An
             if value is not None:
                 kept[field.name] = value
     return cls(**kept), bad
+
+
+@cache
+def _fields(cls: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(cls)
 
 
 def _repair(annotation: Any, value: Any, path: str) -> tuple[Any, list[str]]:
@@ -127,7 +130,7 @@ def _repair(annotation: Any, value: Any, path: str) -> tuple[Any, list[str]]:
 
 
 @cache
-def _nested(annotation: Any) -> tuple[type[Any] | None, bool]:
+def _nested(annotation: Any) -> tuple[type[msgspec.Struct] | None, bool]:
     """The struct that an annotation such as ``list[Item] | None`` holds, and whether in a list."""
     for option in (
         get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
