@@ -148,9 +148,10 @@ def load_corpus(
         return _shipped()
     paths = _audio_files(folder)
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
+    first: dict[str, Path] = {}
     for name, path in zip(names, paths, strict=True):
-        if names.count(name) > 1:
-            raise CorpusError(f"{path} has the name of another file beside it: rename one of them")
+        if first.setdefault(name, path) is not path:
+            raise CorpusError(f"{first[name]} and {path} have one name: rename one of them")
     return Corpus(_listen(names, paths, progress))
 
 
