@@ -8,7 +8,17 @@ import msgspec
 
 from harness.records import TURN_FAILURES, LagHistogram, SessionOutcome
 
-__all__ = ["RULES", "Facts", "Level", "Rule", "Verdict", "exit_code", "failures", "reach_verdict"]
+__all__ = [
+    "RULES",
+    "Facts",
+    "Level",
+    "Rule",
+    "Verdict",
+    "exit_code",
+    "failures",
+    "reach_verdict",
+    "unproven",
+]
 
 
 class Level(StrEnum):
@@ -152,6 +162,19 @@ def failures(summary: Mapping[str, Any]) -> tuple[int, int]:
     )
 
 
+def unproven(summary: Mapping[str, Any]) -> str | None:
+    """Why a run proves nothing, whatever its figures; ``None`` if it does."""
+    if summary.get("preflight"):
+        return f"the run never began: {summary['preflight']}"
+    if summary.get("master_lost"):
+        return "the master was lost"
+    if not summary.get("turns"):
+        return "no turn was begun"
+    if summary.get("verdict") == Level.INVALID:
+        return "INVALID: " + "; ".join(summary.get("reasons", ()))
+    return None
+
+
 def exit_code(summary: Mapping[str, Any]) -> int:
     """
     What a run says to a shell: ``check`` and Locust end with it.
@@ -166,13 +189,7 @@ def exit_code(summary: Mapping[str, Any]) -> int:
 
     """
     objectives = [judgement["met"] for judgement in summary.get("slo", ())]
-    if (
-        summary.get("verdict") == Level.INVALID
-        or summary.get("master_lost")
-        or summary.get("preflight")
-        or not summary.get("turns")
-        or None in objectives
-    ):
+    if unproven(summary) or None in objectives:
         return 2
     missed = False in objectives if objectives else any(failures(summary))
     return int(missed)

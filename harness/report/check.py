@@ -1,0 +1,66 @@
+"""The subcommand ``check``: a run judged for CI, by its exit code and as JUnit XML."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.errors import CommandError
+from harness.report.command import LATEST, read_run
+from harness.report.junit import write_junit
+from harness.report.summary import objectives_of, summarise
+from harness.report.terminal import print_judgements, print_verdict
+from harness.slo import parse_slo
+from harness.verdict import exit_code, failures, unproven
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``check``."""
+    parser.add_argument("path", nargs="?", type=Path, metavar="RUN", default=LATEST,
+                        help="run directory")  # fmt: skip
+    parser.add_argument(
+        "--slo",
+        action="append",
+        metavar="OBJECTIVE",
+        help='an objective, like "ttfa:p95<0.8s"; repeatable; without any, those of the run',
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML here")
+    parser.add_argument("--quiet", action="store_true", help="print nothing unless it goes wrong")
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Judge a run from its records.
+
+    Returns:
+        As ``verdict.exit_code``.
+
+    Raises:
+        CommandError: If the directory holds no run, or an objective can't be understood.
+
+    """
+    loaded = read_run(args.path, quiet=args.quiet)
+    try:
+        objectives = parse_slo(";".join(args.slo)) if args.slo else objectives_of(loaded)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    summary = summarise(loaded, objectives)
+    if args.junit is not None:
+        try:
+            write_junit(args.junit, summary)
+        except OSError as error:
+            raise CommandError(f"can't write {args.junit}: {error}") from None
+    _tell(Console(quiet=args.quiet, highlight=False), summary)
+    return exit_code(summary)
+
+
+def _tell(console: Console, summary: dict[str, object]) -> None:
+    print_verdict(console, summary)
+    print_judgements(console, summary)
+    if not summary["slo"]:
+        turns, sessions = failures(summary)
+        console.print(f"{turns} turns and {sessions} sessions failed")
+    if (reason := unproven(summary)) is not None and not reason.startswith("INVALID"):
+        console.print(f"this run proves nothing: {reason}", markup=False)

@@ -1,0 +1,43 @@
+"""Every worker's monotonic clock on one axis: nanoseconds of the epoch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["Clocks"]
+
+
+class Clocks:
+    """
+    The offsets of the workers' clocks, by their anchors.
+
+    Args:
+        anchors: ``{worker: {"monotonic_ns": …, "time_ns": …}}``, two readings of one instant.
+
+    """
+
+    def __init__(self, anchors: Mapping[str, Any]) -> None:
+        self.offsets: dict[str, int] = {
+            worker: int(anchor["time_ns"]) - int(anchor["monotonic_ns"])
+            for worker, anchor in anchors.items()
+            if isinstance(anchor, Mapping) and {"time_ns", "monotonic_ns"} <= anchor.keys()
+        }
+
+    def assume(self, firsts: Mapping[str, int]) -> list[str]:
+        """
+        Place workers without anchor so that their first instant is the run's; return their names.
+
+        Args:
+            firsts: The first instant of each worker, ns of its own clock.
+
+        """
+        missing = sorted(set(firsts) - set(self.offsets))
+        known = [firsts[w] + self.offsets[w] for w in firsts if w in self.offsets]
+        start = min(known, default=0)
+        self.offsets |= {worker: start - firsts[worker] for worker in missing}
+        return missing
+
+    def place(self, workers: pd.Series, at: pd.Series) -> pd.Series:
+        """The instants ``at`` of ``workers``, in ns of the epoch."""
+        return at + workers.astype(object).map(self.offsets).fillna(0).astype("int64")

@@ -1,0 +1,79 @@
+"""The subcommand ``report``: summary.json and report.html of a run."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from harness.errors import CommandError
+from harness.report.files import write_page, write_summary
+from harness.report.load import Run, load_run, size_of
+from harness.report.summary import summarise
+from harness.report.terminal import print_summary
+
+__all__ = ["LATEST", "add_arguments", "read_run", "run"]
+
+LATEST = Path("runs/latest")
+LONG = 50_000_000  # bytes of records that take long enough for a progress bar
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``report``."""
+    parser.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", default=[LATEST], help="run directories"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing unless it goes wrong")
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Make the report of each run given; 0 whatever the verdict.
+
+    Raises:
+        CommandError: If a directory holds no run.
+
+    """
+    console = Console(quiet=args.quiet, highlight=False)
+    for path in args.runs:
+        loaded = read_run(path, quiet=args.quiet)
+        try:
+            summary = summarise(loaded)
+            write_summary(loaded, summary)
+            page = write_page(loaded, summary)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"can't write the report: {error}") from None
+        print_summary(console, summary)
+        console.print(str(page), soft_wrap=True)
+    return 0
+
+
+def read_run(path: Path, *, quiet: bool) -> Run:
+    """
+    The run in directory ``path``, with a progress bar if it is long and someone is looking.
+
+    Raises:
+        CommandError: If it holds no run, or can't be read.
+
+    """
+    try:
+        with _progress(path, quiet=quiet) as told:
+            return load_run(path, told)
+    except OSError as error:
+        raise CommandError(f"can't read {path}: {error}") from None
+
+
+@contextmanager
+def _progress(path: Path, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    total = size_of(path)
+    console = Console(stderr=True, quiet=quiet)
+    if quiet or total < LONG or not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(f"reading {path}", total=total)
+        yield lambda n: bar.advance(task, n)

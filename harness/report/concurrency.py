@@ -1,0 +1,39 @@
+"""How many sessions the swarm had open, from when they started and ended."""
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["open_at", "open_sessions"]
+
+
+def open_sessions(sessions: pd.DataFrame, until: float) -> pd.DataFrame:
+    """
+    The number of open sessions after each change.
+
+    A session is open from dialling until it was over; one that was refused never was. One whose
+    end is not recorded, as of a killed worker, counts until ``until``.
+
+    Args:
+        sessions: With ``t``, ``t_end``, ``ended``, ``outcome`` and ``steps``.
+        until: Seconds, the end of the run.
+
+    Returns:
+        ``t`` ascending, each instant once, and ``sessions`` from then on.
+
+    """
+    upgraded = np.array([s.get("upgrade") is not None for s in sessions["steps"]], dtype=bool)
+    opened = sessions[upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended")]
+    starts = opened["t"].to_numpy(dtype=float)
+    ends = opened["t_end"].fillna(until).to_numpy(dtype=float)
+    changes = pd.Series(
+        np.concatenate([np.ones(len(starts)), -np.ones(len(ends))]),
+        index=np.concatenate([starts, ends]),
+    )
+    steps = changes.groupby(level=0).sum().cumsum()
+    return pd.DataFrame({"t": steps.index.to_numpy(), "sessions": steps.to_numpy(dtype=np.int64)})
+
+
+def open_at(steps: pd.DataFrame, t: np.ndarray) -> np.ndarray:
+    """How many sessions were open at the instants ``t``, in seconds."""
+    counts = np.concatenate([[0], steps["sessions"].to_numpy()])
+    return counts[np.searchsorted(steps["t"].to_numpy(), t, side="right")]

@@ -1,0 +1,36 @@
+"use strict";
+(() => {
+  const plots = JSON.parse(document.getElementById("plots").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // Everything that has a colour takes it from the page's variables, so that both follow one theme.
+  const theme = () => {
+    const [ink, dim, line, first] = ["--ink", "--dim", "--line", "--plot-1"].map(colour);
+    const font = getComputedStyle(document.body).fontFamily;
+    const words = { labelColor: dim, titleColor: dim, labelFont: font, titleFont: font, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400 };
+    return {
+      background: "transparent",
+      view: { stroke: null },
+      axis: { ...words, gridColor: line, domainColor: line, tickColor: line, titlePadding: 8 },
+      axisX: { grid: false },
+      legend: { ...words, labelColor: ink, orient: "top", direction: "horizontal", symbolStrokeWidth: 2 },
+      range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((n) => colour(`--plot-${n}`)) },
+      circle: { color: colour("--plot-8") },
+      point: { color: colour("--plot-6"), filled: true },
+      area: { color: first, line: { color: first, strokeWidth: 1.5 } },
+      line: { color: first },
+      rule: { color: ink },
+    };
+  };
+
+  const draw = () => {
+    const config = theme();
+    const options = { mode: "vega-lite", actions: false, renderer: "svg", config, tooltip: { theme: dark.matches ? "dark" : "light" } };
+    const drawn = Object.entries(plots).map(([name, plot]) => vegaEmbed(`#plot-${name}`, plot, options));
+    Promise.all(drawn).then(() => { document.body.dataset.plots = String(drawn.length); });
+  };
+
+  draw();
+  dark.addEventListener("change", draw);
+})();

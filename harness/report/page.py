@@ -1,0 +1,156 @@
+"""The report as one HTML page that needs nothing else: no network, no file beside it."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+
+from harness import __version__
+from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
+from harness.report import words
+from harness.verdict import Level, failures
+
+__all__ = ["render"]
+
+HERE = Path(__file__).parent
+SIGNS = {Level.VALID: "✓", Level.SUSPECT: "!", Level.INVALID: "✕"}
+MEANING = {
+    Level.VALID: "The generator kept time: these figures are the endpoint's.",
+    Level.SUSPECT: "The generator was late at times: read these figures with care.",
+    Level.INVALID: "The generator did not do what it should have: don't trust these figures.",
+}
+_EXPORT = "window.vegaEmbed = vegaEmbed;"
+SHOWN_OPTIONS = 200  # characters of one value; instructions are long
+
+
+def render(
+    summary: Mapping[str, Any],
+    plots: Mapping[str, Mapping[str, Any]],
+    meta: Mapping[str, Any],
+) -> str:
+    """
+    The page.
+
+    Args:
+        summary: As in ``summary.json``.
+        plots: Vega-Lite specifications by name.
+        meta: As in ``run.json``.
+
+    """
+    level = Level(summary["verdict"])
+    failed_turns, failed_sessions = failures(summary)
+    template = _templates().get_template("page.html.j2")
+    return template.render(
+        s=summary,
+        plots=plots,
+        library=_library() if plots else "",
+        sign=SIGNS[level],
+        meaning=MEANING[level],
+        tiles=_tiles(summary),
+        latencies=_latencies(summary),
+        segments=_rows(SEGMENTS, summary["segments"]),
+        connect=_rows(dict.fromkeys(summary["connect"], ""), summary["connect"]),
+        tables=_tallies(summary),
+        failed_turns=failed_turns,
+        failed_sessions=failed_sessions,
+        options=_options(meta.get("options")),
+        about={**_flat(meta.get("versions")), **_flat(meta.get("machine"))},
+        version=__version__,
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "seconds": words.seconds,
+        "percentile": words.percentile,
+        "why": words.why,
+        "count": words.count,
+        "span": words.span,
+    }
+    environment.globals |= {"share": words.share, "objective_value": words.objective_value}
+    return environment
+
+
+@cache
+def _library() -> str:
+    """Vega, Vega-Lite and vegaEmbed for a script element."""
+    bundle: str = vl_convert.javascript_bundle(_EXPORT)
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The headline: what a caller waited, how much was asked, what went wrong."""
+    ttfa, turns = summary["metrics"]["ttfa"], summary["turns"]
+    failed, _ = failures(summary)
+    waits = [
+        {"name": f"TTFA {p}", "value": words.percentile(ttfa[p]), "note": words.why(ttfa[p])}
+        for p in ("p50", "p95", "p99")
+    ]
+    cost = summary["cost_usd"]
+    return [
+        *waits,
+        {"name": "turns", "value": words.count(turns), "note": ""},
+        {"name": "failed turns", "value": words.share(failed, turns), "note": f"{failed} turns"},
+        {"name": "sessions", "value": words.count(summary["sessions"]), "note": ""},
+        {"name": "most at once", "value": words.count(summary["max_concurrency"]), "note": ""},
+        *([] if cost is None else [{"name": "cost", "value": f"${cost:,.2f}", "note": ""}]),
+    ]
+
+
+def _latencies(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each metric that some turn has."""
+    return [
+        {"name": m.name, "help": m.help, "origin": m.origin, **summary["metrics"][m.name]}
+        for m in (*TURN_METRICS, *LISTENING_METRICS)
+        if summary["metrics"][m.name]["count"]
+    ]
+
+
+def _rows(origins: Mapping[str, str], figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "help": "", "origin": origin, **figures[name]}
+        for name, origin in origins.items()
+        if name in figures
+    ]
+
+
+def _tallies(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Small tables of how often what happened; empty ones are left out."""
+    named: Sequence[tuple[str, str, int]] = (
+        ("outcomes", "Outcomes of turns", summary["turns"]),
+        ("session_outcomes", "Outcomes of sessions", summary["sessions"]),
+        ("errors", "Errors by code", 0),
+        ("timeouts", "Timeouts by phase", 0),
+        ("deviations", "Deviations from the protocol", 0),
+        ("close_codes", "Close codes", 0),
+        ("flags", "Flags of turns", summary["turns"]),
+        ("kinds", "Kinds of turns", summary["turns"]),
+    )
+    return [
+        {"title": title, "counts": summary[key], "whole": whole}
+        for key, title, whole in named
+        if summary[key]
+    ]
+
+
+def _options(options: object) -> dict[str, str]:
+    """The run's options, as they were given; long ones are cut."""
+    flat = _flat(options)
+    return {k: v if len(v) <= SHOWN_OPTIONS else v[:SHOWN_OPTIONS] + " …" for k, v in flat.items()}
+
+
+def _flat(raw: object) -> dict[str, str]:
+    if not isinstance(raw, Mapping):
+        return {}
+    return {str(k): str(v) for k, v in raw.items() if v not in (None, "", [], {})}

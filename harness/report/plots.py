@@ -1,0 +1,202 @@
+"""The plots of a report as Vega-Lite: colours come from the page's theme, not from here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from harness.metrics import SEGMENTS
+from harness.report import series
+from harness.report.concurrency import open_sessions
+from harness.report.load import Run
+from harness.slo import Objective
+
+__all__ = ["plots"]
+
+MARGIN = 52  # pixels left of the plot: the same for all, so that their time axes stand in line
+STACKED = (*series.SHOWN, "other")  # from the bottom
+COLOURED = (  # in the order of the page's palette
+    *("completed", "cancelled", "rate_limited", "failed"),
+    *("disconnected", "timeout", "other", "cut"),
+)
+UNANSWERED = "unanswered"
+
+
+def plots(run: Run, objectives: Sequence[Objective] = ()) -> dict[str, dict[str, Any]]:
+    """The plots that the run's records can fill, by name, as Vega-Lite specifications."""
+    if run.turns.empty:
+        return {}
+    charts = {
+        "ttfa": _ttfa(run, _bounds(objectives)),
+        "concurrency": _concurrency(run),
+        "outcomes": _outcomes(run),
+        "distribution": _distribution(run, _bounds(objectives)),
+        "waterfall": _waterfall(run),
+    }
+    return {name: _specification(chart) for name, chart in charts.items() if chart is not None}
+
+
+def _specification(chart: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = chart.to_dict()
+    del spec["$schema"]  # an address; the page holds the library itself
+    del spec["config"]  # the page's theme has it
+    return spec
+
+
+def _bounds(objectives: Sequence[Objective]) -> list[float]:
+    """Bounds of objectives on the headline, in seconds."""
+    return sorted({o.bound for o in objectives if o.metric == "ttfa"})
+
+
+def _time(run: Run) -> alt.X:
+    """The time axis that all plots over time share."""
+    scale = alt.Scale(domain=[0, max(run.duration_s, 1.0)], nice=False)
+    return alt.X("t:Q", title="seconds since the run began", scale=scale)
+
+
+def _y(field: str, title: str, *, whole: bool = False, **more: Any) -> alt.Y:
+    step = 1 if whole else alt.Undefined
+    axis = alt.Axis(minExtent=MARGIN, maxExtent=MARGIN, tickCount=5, tickMinStep=step)
+    return alt.Y(field, title=title, axis=axis, **more)
+
+
+def _rules(bounds: Sequence[float], channel: str) -> list[Any]:
+    """Dashed lines at the objectives' bounds."""
+    line = alt.Chart(alt.InlineData(values=[{}])).mark_rule(strokeDash=[5, 4])
+    return [line.encode(**{channel: alt.datum(bound)}) for bound in bounds]
+
+
+def _ttfa(run: Run, bounds: Sequence[float]) -> Any:
+    """Every turn, the median and p95 of each bin, and the unanswered along the top."""
+    time = _time(run)
+    points = series.scatter(run.turns)
+    lines = series.over_time(run.turns, run.duration_s)
+    drawn = set(lines.dropna()["quantile"])
+    tooltip = [alt.Tooltip("t:Q", format=".1f", title="at, s"),
+               alt.Tooltip("ttfa:Q", format=".3f", title="ttfa, s")]  # fmt: skip
+    y = _y("ttfa:Q", "time to first audio, s")
+    answered = points[points["what"] != UNANSWERED]
+    layers = [
+        alt.Chart(answered).mark_circle(size=18, opacity=0.5).encode(time, y, tooltip=tooltip),
+        alt.Chart(lines)
+        .mark_line(strokeWidth=2, interpolate="monotone")
+        .encode(
+            time,
+            y,
+            color=alt.Color(
+                "quantile:N",
+                title=None,
+                scale=alt.Scale(domain=list(series.LINES)),
+                legend=alt.Legend(values=[q for q in series.LINES if q in drawn]),
+            ),
+            tooltip=[*tooltip, "quantile:N"],
+        ),
+        *_rules(bounds, "y"),
+    ]
+    unanswered = points[points["what"] == UNANSWERED]
+    if len(unanswered):
+        cross = alt.Chart(unanswered).mark_point(shape="cross", angle=45, size=50, yOffset=6)
+        top = alt.value(0)
+        shape = alt.Shape("what:N", title=None, scale=alt.Scale(range=["cross"]))
+        tip = [tooltip[0], alt.Tooltip("outcome:N")]
+        layers.append(cross.encode(time, y=top, shape=shape, tooltip=tip))
+    return (
+        alt.layer(*layers)
+        .resolve_scale(shape="independent")
+        .properties(width="container", height=260)
+    )
+
+
+def _concurrency(run: Run) -> Any:
+    steps = open_sessions(run.sessions, run.duration_s)
+    if steps.empty:
+        return None
+    return (
+        alt.Chart(_thinned(steps, run.duration_s))
+        .mark_area(interpolate="step-after", opacity=0.6, line=True)
+        .encode(
+            _time(run),
+            _y("sessions:Q", "open sessions", whole=True),
+            tooltip=[alt.Tooltip("t:Q", format=".1f", title="at, s"), "sessions:Q"],
+        )
+        .properties(width="container", height=110)
+    )
+
+
+def _thinned(steps: pd.DataFrame, duration_s: float, points: int = 600) -> pd.DataFrame:
+    """The largest number of each small span, where there are more changes than pixels."""
+    if len(steps) <= points:
+        return steps
+    span = duration_s / points
+    return steps.groupby((steps["t"] // span) * span)["sessions"].max().reset_index()
+
+
+def _outcomes(run: Run) -> Any:
+    frame = series.outcomes_over_time(run.turns, series.bin_width(run.duration_s))
+    present = [outcome for outcome in STACKED if outcome in set(frame["outcome"])]
+    order = {outcome: number for number, outcome in enumerate(STACKED)}
+    return (
+        alt.Chart(frame.assign(order=frame["outcome"].map(order)))
+        .mark_bar(binSpacing=1)
+        .encode(
+            _time(run).bin("binned"),
+            _y("turns:Q", "turns begun", whole=True, stack="zero"),
+            x2="t_end:Q",
+            color=alt.Color(
+                "outcome:N",
+                title=None,
+                scale=alt.Scale(domain=list(COLOURED)),
+                legend=alt.Legend(values=present),
+            ),
+            order="order:Q",
+            tooltip=["outcome:N", "turns:Q", alt.Tooltip("t:Q", title="from, s")],
+        )
+        .properties(width="container", height=150)
+    )
+
+
+def _distribution(run: Run, bounds: Sequence[float]) -> Any:
+    frame = series.distribution(run.turns)
+    if frame.empty:
+        return None
+    curve = (
+        alt.Chart(frame)
+        .mark_line(interpolate="step-after", strokeWidth=2)
+        .encode(
+            alt.X("ttfa:Q", title="time to first audio, s", scale=alt.Scale(zero=True, nice=True)),
+            alt.Y(
+                "share:Q",
+                title="share of turns answered within it",
+                axis=alt.Axis(format="%", tickCount=5),
+                scale=alt.Scale(domain=[0, 1]),
+            ),
+            tooltip=[alt.Tooltip("ttfa:Q", format=".3f", title="ttfa, s"),
+                     alt.Tooltip("share:Q", format=".1%")],
+        )
+    )  # fmt: skip
+    return alt.layer(curve, *_rules(bounds, "x")).properties(width="container", height=240)
+
+
+def _waterfall(run: Run) -> Any:
+    frame = series.waterfall(run.turns)
+    if frame.empty:
+        return None
+    origins: Mapping[str, str] = SEGMENTS
+    return (
+        alt.Chart(frame.assign(what=frame["segment"].map(origins)))
+        .mark_bar(height={"band": 0.7})
+        .encode(
+            alt.X("seconds:Q", title="seconds to the first audible sample, mean", stack="zero"),
+            alt.Y("group:N", title=None, sort=list(series.GROUPS), axis=alt.Axis(labelLimit=160)),
+            color=alt.Color(
+                "segment:N",
+                title=None,
+                scale=alt.Scale(domain=list(SEGMENTS)),
+                legend=alt.Legend(values=[s for s in SEGMENTS if s in set(frame["segment"])]),
+            ),
+            order="order:Q",
+            tooltip=["segment:N", alt.Tooltip("seconds:Q", format=".3f"), "what:N"],
+        )
+        .properties(width="container", height=130)
+    )

@@ -1,0 +1,154 @@
+"""What the report reads of a record, and the columns it becomes."""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from harness.metrics import SEGMENTS, TURN_METRICS
+from harness.records import Flag, ToolCall
+
+__all__ = [
+    "MARKS_READ",
+    "SEGMENT_COLUMNS",
+    "WORDS",
+    "SessionRow",
+    "TurnRow",
+    "tool_frame",
+    "turn_frame",
+]
+
+MARKS_READ = ("commit", "detected", "first_audio")
+"""Marks whose presence counts: where a metric starts, and whether audio came."""
+
+OTHER_METRICS = ("rtf", "own_delay", "audio_gaps", "audio_gap_seconds", "dead_air")
+
+SEGMENT_COLUMNS = {name: f"segment_{name}" for name in SEGMENTS}
+
+
+def _optional(
+    name: str, fields: Sequence[str], of: Any, default: Any = None
+) -> type[msgspec.Struct]:
+    return msgspec.defstruct(name, [(field, of, default) for field in fields], gc=False)
+
+
+_Metrics = _optional("_Metrics", [*(m.name for m in TURN_METRICS), *OTHER_METRICS], float | None)
+_Marks = _optional("_Marks", MARKS_READ, int | None)
+_Segments = _optional("_Segments", list(SEGMENTS), float | None)
+
+
+class TurnRow(msgspec.Struct, gc=False):
+    """The fields of ``records.Turn`` that the report needs; words it doesn't know are kept."""
+
+    worker: str = "local"
+    caller: int = 0
+    call: int = 0
+    turn: int = 0
+    scenario: str = ""
+    kind: str = "speech"
+    outcome: str | None = None
+    phase: str | None = None
+    code: str | None = None
+    due_at: int = 0
+    written_at: int | None = None
+    marks: _Marks = msgspec.field(default_factory=_Marks)  # type: ignore[valid-type]
+    metrics: _Metrics = msgspec.field(default_factory=_Metrics)  # type: ignore[valid-type]
+    segments: _Segments = msgspec.field(default_factory=_Segments)  # type: ignore[valid-type]
+    gaps: list[float] = []
+    limits_s: float = 0.0
+    audio_sent_s: float = 0.0
+    audio_received_s: float = 0.0
+    audio_heard_s: float = 0.0
+    tools: list[ToolCall] = []
+    cost_usd: float | None = None
+    flags: list[str] = []
+    session_age_s: float = 0.0
+
+    @property
+    def at(self) -> int:
+        """When it began, ns of its worker's clock."""
+        return self.due_at if self.written_at is None else self.written_at
+
+
+class SessionRow(msgspec.Struct):
+    """The fields of ``records.Session`` that the report needs."""
+
+    event: str = "start"
+    at: int = 0
+    worker: str = "local"
+    caller: int = 0
+    call: int = 0
+    started_at: int = 0
+    steps: dict[str, float | None] = {}
+    outcome: str | None = None
+    phase: str | None = None
+    code: str | None = None
+    close_code: int | None = None
+    deviations: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    turns: int = 0
+    audio_due_s: float = 0.0
+    audio_sent_s: float = 0.0
+    cost_usd: float | None = None
+
+
+WORDS = ("worker", "scenario", "kind", "outcome", "phase", "code")
+_WHOLE = ("caller", "call", "turn", "at")
+_NUMBERS = (
+    *("limits_s", "audio_sent_s", "audio_received_s", "audio_heard_s", "cost_usd"),
+    "session_age_s",
+)
+_FLOATS = {
+    **{name: name for name in _NUMBERS},
+    **{m.name: f"metrics.{m.name}" for m in TURN_METRICS},
+    **{name: f"metrics.{name}" for name in OTHER_METRICS},
+    **{column: f"segments.{name}" for name, column in SEGMENT_COLUMNS.items()},
+}
+
+
+def _column(rows: Sequence[Any], path: str, dtype: Any) -> np.ndarray:
+    values: Callable[[Any], Any] = attrgetter(path)
+    return np.array([values(row) for row in rows], dtype=dtype)
+
+
+def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
+    """
+    One line a turn: words as categories, latencies in seconds (NaN where there is none).
+
+    ``at`` is when it began, ns of its worker's clock; a column for each flag, and ``has_…`` for
+    each mark of ``MARKS_READ``, hold whether it has them.
+    """
+    columns: dict[str, Any] = {}
+    for name in WORDS:
+        columns[name] = pd.Categorical([getattr(row, name) for row in rows])
+    for name in _WHOLE:
+        columns[name] = _column(rows, name, np.int64)
+    for name, path in _FLOATS.items():
+        columns[name] = _column(rows, path, np.float64)
+    for mark in MARKS_READ:
+        columns[f"has_{mark}"] = ~np.isnan(_column(rows, f"marks.{mark}", np.float64))
+    for flag in Flag:
+        columns[flag.value] = np.array([flag.value in row.flags for row in rows], dtype=bool)
+    return pd.DataFrame(columns)
+
+
+def tool_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
+    """One line a tool call: ``name``, ``outcome``, ``valid``, and ``took`` in seconds."""
+    calls = [call for row in rows for call in row.tools]
+    took = [
+        None
+        if call.called_at is None or call.answered_at is None
+        else (call.answered_at - call.called_at) / 1e9
+        for call in calls
+    ]
+    return pd.DataFrame(
+        {
+            "name": [call.name for call in calls],
+            "outcome": [call.outcome for call in calls],
+            "valid": np.array([call.valid for call in calls], dtype=bool),
+            "took": np.array(took, dtype=np.float64),
+        }
+    )

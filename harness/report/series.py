@@ -1,0 +1,106 @@
+"""What the plots draw: turns gathered into few enough points for a page, whatever their number."""
+
+import numpy as np
+import pandas as pd
+
+from harness.metrics import SEGMENTS, percentile_too_thin
+from harness.report.rows import SEGMENT_COLUMNS
+from harness.report.stats import is_unanswered
+
+__all__ = ["bin_width", "distribution", "outcomes_over_time", "over_time", "scatter", "waterfall"]
+
+WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+BINS = 60
+POINTS = 1500
+LINES = {"median": 0.5, "p95": 0.95}
+SHOWN = ("completed", "cancelled", "cut", "timeout", "failed", "rate_limited", "disconnected")
+GROUPS = {"middle fifth of turns": (0.4, 0.6), "slowest tenth": (0.9, 1.0)}
+
+
+def bin_width(duration_s: float, bins: int = BINS) -> float:
+    """Seconds of one bin, round, such that a run has at most about ``bins``."""
+    return float(next((w for w in WIDTHS if duration_s / w <= max(1, bins)), WIDTHS[-1]))
+
+
+def _spoken(turns: pd.DataFrame) -> pd.DataFrame:
+    """Turns that count for the headline, with ``ttfa`` infinite where unanswered."""
+    asked = (turns["kind"] == "speech") & ~turns["censored"]
+    counted = turns[asked & (turns["ttfa"].notna() | is_unanswered(turns))]
+    return counted.assign(ttfa=counted["ttfa"].fillna(np.inf))
+
+
+def over_time(turns: pd.DataFrame, duration_s: float) -> pd.DataFrame:
+    """
+    ``ttfa`` at ``quantile`` (median, p95) of bins of time, each wide enough to carry it.
+
+    ``t`` is the bin's middle. Where a bin is too thin all the same, or its quantile reaches the
+    unanswered, the line has a gap.
+    """
+    spoken = _spoken(turns)
+    rows = []
+    for name, p in LINES.items():
+        # A third more than the fewest that carry it, since turns are spread unevenly.
+        carried = len(spoken) * (1 - p) / (10 * 4 / 3)
+        width = bin_width(duration_s, min(BINS, int(carried)))
+        bins = spoken.groupby((spoken["t"] // width + 0.5) * width)["ttfa"]
+        values = bins.quantile(p, interpolation="higher")
+        thin = bins.size().map(lambda n, p=p: percentile_too_thin(p, n))
+        values = values.where(~thin & np.isfinite(values))
+        rows.append(pd.DataFrame({"t": values.index, "ttfa": values.values, "quantile": name}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def scatter(turns: pd.DataFrame) -> pd.DataFrame:
+    """At most ``POINTS`` turns evenly chosen, and as many unanswered: ``t``, ``ttfa``, ``what``."""
+    spoken = _spoken(turns).sort_values("t")
+    unanswered = np.isinf(spoken["ttfa"])
+    kept = [_thin(spoken[~unanswered]), _thin(spoken[unanswered])]
+    points = pd.concat(kept)[["t", "ttfa", "outcome"]].astype({"outcome": object})
+    points["what"] = np.where(np.isinf(points["ttfa"]), "unanswered", "turn")
+    return points.replace({"ttfa": {np.inf: np.nan}})
+
+
+def _thin(turns: pd.DataFrame) -> pd.DataFrame:
+    if len(turns) <= POINTS:
+        return turns
+    return turns.iloc[np.linspace(0, len(turns) - 1, POINTS).astype(int)]
+
+
+def distribution(turns: pd.DataFrame, points: int = 300) -> pd.DataFrame:
+    """The share of counted turns answered within ``ttfa`` seconds: under 1 if some never were."""
+    values = np.sort(_spoken(turns)["ttfa"].to_numpy())
+    answered = values[np.isfinite(values)]
+    if not len(answered):
+        return pd.DataFrame({"ttfa": [], "share": []})
+    ranks = np.unique(np.linspace(1, len(answered), min(points, len(answered))).astype(int))
+    return pd.DataFrame({"ttfa": answered[ranks - 1], "share": ranks / len(values)})
+
+
+def outcomes_over_time(turns: pd.DataFrame, width: float) -> pd.DataFrame:
+    """How many turns of each bin, by when they began, ended how: ``t``, ``outcome``, ``turns``."""
+    outcome = turns["outcome"].astype(object)
+    shown = outcome.where(outcome.isin(SHOWN), "other")
+    counts = turns.groupby([turns["t"] // width * width, shown]).size()
+    counts.index.names = ["t", "outcome"]
+    frame = counts.rename("turns").reset_index()
+    return frame.assign(t_end=frame["t"] + width)
+
+
+def waterfall(turns: pd.DataFrame) -> pd.DataFrame:
+    """
+    Where the time went, for the middle and the slowest turns: ``group``, ``segment``, seconds.
+
+    Means within each group, so that the segments add up to the group's mean ``ttfa_audible``.
+    """
+    whole = turns[turns["ttfa_audible"].notna() & turns[SEGMENT_COLUMNS["audible"]].notna()]
+    rank = whole["ttfa_audible"].rank(pct=True)
+    rows = []
+    for group, (low, high) in GROUPS.items():
+        means = (
+            whole[(rank > low) & (rank <= high)][list(SEGMENT_COLUMNS.values())].fillna(0).mean()
+        )
+        for order, name in enumerate(SEGMENTS):
+            seconds = means[SEGMENT_COLUMNS[name]]
+            if seconds > 0:
+                rows.append((group, name, order, float(seconds)))
+    return pd.DataFrame(rows, columns=["group", "segment", "order", "seconds"])

@@ -1,0 +1,118 @@
+"""Samples of a metric as the definitions count them, and the figures drawn from them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from harness.metrics import Metric, percentile_too_thin
+from harness.records import UNHEARD, Kind
+
+__all__ = [
+    "PERCENTILES",
+    "Percentile",
+    "Sample",
+    "figures",
+    "is_unanswered",
+    "percentile_name",
+    "take_sample",
+]
+
+PERCENTILES = (0.5, 0.9, 0.95, 0.99)
+
+Percentile = float | Mapping[str, Any]
+"""A number, ``{"value": None, "above": T}`` or ``{"value": None, "why": "too few"}``."""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """
+    The turns that count for one metric.
+
+    Attributes:
+        answered: Their values in seconds, ascending.
+        unanswered: How many never got what the metric waits for; they rank above all answered.
+        limit: The sum of the limits in force for the unanswered, in seconds.
+        censored: How many are left out: cut, cancelled before audio, premature only.
+
+    """
+
+    answered: np.ndarray
+    unanswered: int = 0
+    limit: float = 0.0
+    censored: int = 0
+
+    @property
+    def count(self) -> int:
+        """Answered and unanswered."""
+        return len(self.answered) + self.unanswered
+
+    @property
+    def above(self) -> float:
+        """T: the unanswered waited for this long at least, in seconds."""
+        return max(self.limit, float(self.answered[-1]) if len(self.answered) else 0.0)
+
+    def rank(self, k: int) -> Percentile:
+        """The ``k``-th smallest value, from 1."""
+        if k <= len(self.answered):
+            return float(self.answered[k - 1])
+        return {"value": None, "above": self.above}
+
+    def percentile(self, p: float) -> Percentile:
+        """
+        The smallest value such that at least a share ``p`` of the sample is no larger.
+
+        That is the nearest rank, ⌈p·count⌉: a value that a turn really had, never one
+        interpolated between two. No percentile is given that the sample can't carry.
+        """
+        if percentile_too_thin(p, self.count):
+            return {"value": None, "why": "too few"}
+        # In millionths: 0.95 · 200 is a little more than 190 in binary.
+        return self.rank(-(-round(p * 1_000_000) * self.count // 1_000_000))
+
+
+def take_sample(turns: pd.DataFrame, metric: Metric) -> Sample:
+    """The sample of ``metric`` in ``turns``, as in ``rows.turn_frame``."""
+    values = turns[metric.name]
+    answered = values.notna() & ~turns["censored"]
+    asked = turns["kind"].isin(list(metric.kinds))
+    if metric.needs is not None:
+        asked &= turns[f"has_{metric.needs}"]
+    silent = turns[asked & is_unanswered(turns)] if metric.counts_unanswered else turns.iloc[:0]
+    return Sample(
+        np.sort(values[answered].to_numpy(dtype=np.float64)),
+        len(silent),
+        float(silent["limits_s"].max()) if len(silent) else 0.0,
+        int((asked & _is_censored(turns) & ~answered).sum()),
+    )
+
+
+def is_unanswered(turns: pd.DataFrame) -> "pd.Series[bool]":
+    """Of each turn, whether it was asked for and no answer audio came; as ``Turn.unanswered``."""
+    asked = turns["kind"] != Kind.UNSOLICITED.value
+    return asked & ~turns["has_first_audio"] & ~_is_censored(turns)
+
+
+def _is_censored(turns: pd.DataFrame) -> "pd.Series[bool]":
+    unheard = ~turns["has_first_audio"] & turns["outcome"].isin(list(UNHEARD))
+    return turns["censored"] | unheard
+
+
+def percentile_name(p: float) -> str:
+    """``p95`` of 0.95, ``p99.9`` of 0.999."""
+    return f"p{round(p * 100, 4):g}"
+
+
+def figures(sample: Sample, percentiles: Iterable[float] = PERCENTILES) -> dict[str, Any]:
+    """What ``summary.json`` says of a sample; durations in seconds."""
+    n = len(sample.answered)
+    return {
+        "count": sample.count,
+        "answered": n,
+        "unanswered": sample.unanswered,
+        "censored": sample.censored,
+        "mean": float(sample.answered.mean()) if n else None,
+        **{percentile_name(p): sample.percentile(p) for p in percentiles},
+        "max": sample.rank(sample.count) if sample.count else None,
+    }

@@ -1,0 +1,228 @@
+"""The figures of a run, as ``summary.json`` promises them."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
+from harness.records import TURN_FAILURES, Flag
+from harness.report.concurrency import open_sessions
+from harness.report.load import Run
+from harness.report.rows import SEGMENT_COLUMNS
+from harness.report.stats import PERCENTILES, Sample, figures, is_unanswered, take_sample
+from harness.report.trust import run_facts, slice_verdicts, worker_health
+from harness.slo import Objective, judge, parse_slo
+from harness.verdict import reach_verdict
+
+__all__ = ["objectives_of", "summarise"]
+
+HEADLINE = "ttfa"
+CONNECT_STEPS = ("dns", "tcp", "tls", "upgrade", "created", "updated")
+SESSION_PHASES = ("connect", "session", "close")  # of a session itself, not of a turn in it
+
+
+def objectives_of(run: Run) -> tuple[Objective, ...]:
+    """
+    The objectives that the run was started with.
+
+    Raises:
+        ValueError: If ``run.json`` holds one that can't be understood.
+
+    """
+    options = run.meta.get("options")
+    text = options.get("slo") if isinstance(options, dict) else None
+    return parse_slo(";".join(text) if isinstance(text, list) else str(text or ""))
+
+
+def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[str, Any]:
+    """
+    The summary of a run; durations in seconds, ratios as shares.
+
+    Args:
+        run: As loaded.
+        objectives: What to judge it by; ``None``: what it was started with.
+
+    """
+    objectives = objectives_of(run) if objectives is None else objectives
+    summary = {
+        "schema": 1,
+        **_identity(run),
+        **_trust(run),
+        **_counts(run),
+        "metrics": _metrics(run, objectives),
+        "without_suspect": _without_suspect(run),
+        "segments": _segments(run),
+        "connect": _connect(run),
+        "audio_gaps": _audio_gaps(run),
+        **_troubles(run),
+        "tools": _tools(run),
+        "cost_usd": _cost(run),
+        "damaged": {name: n for name, n in run.damaged.items() if n},
+    }
+    summary["slo"] = [_judged(objective, summary) for objective in objectives]
+    plain: dict[str, Any] = _plain(summary)
+    return plain
+
+
+def _judged(objective: Objective, summary: Mapping[str, Any]) -> dict[str, Any]:
+    judgement = judge(objective, summary)
+    return {"objective": judgement.objective, "value": judgement.value, "met": judgement.met}
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {
+        "run": str(run.meta.get("run") or run.path.resolve().name),
+        "target": run.meta.get("target"),
+        "started": datetime.fromtimestamp(run.start_ns / 1e9, UTC).isoformat(timespec="seconds"),
+        "duration_s": run.duration_s,
+    }
+
+
+def _trust(run: Run) -> dict[str, Any]:
+    verdict = reach_verdict(run_facts(run))
+    return {
+        "verdict": verdict.level.value,
+        "reasons": list(verdict.reasons),
+        "workers": worker_health(run),
+        "slices": slice_verdicts(run),
+        "lost_workers": run.meta.get("lost_workers") or [],
+        "master_lost": bool(run.meta.get("master_lost")),
+        "preflight": run.meta.get("preflight"),
+    }
+
+
+def _counts(run: Run) -> dict[str, Any]:
+    steps = open_sessions(run.sessions, run.duration_s)
+    return {
+        "turns": len(run.turns),
+        "sessions": len(run.sessions),
+        "max_concurrency": int(steps["sessions"].max()) if len(steps) else 0,
+        "outcomes": _tally(run.turns["outcome"]),
+        "session_outcomes": _tally(run.sessions["outcome"]),
+        "unanswered": int(is_unanswered(run.turns).sum()),
+        "suspect": int(run.turns[Flag.SUSPECT.value].sum()),
+        "flags": {flag.value: n for flag in Flag if (n := int(run.turns[flag.value].sum()))},
+        "kinds": _tally(run.turns["kind"]),
+    }
+
+
+def _tally(values: "pd.Series[Any]") -> dict[str, int]:
+    """How often each value stands there, the most frequent first."""
+    counts = values.dropna().astype(str).value_counts()
+    return {str(value): int(n) for value, n in counts.items() if n}
+
+
+def _metrics(run: Run, objectives: Iterable[Objective]) -> dict[str, Any]:
+    asked = {(o.metric, o.percentile) for o in objectives if o.percentile is not None}
+    samples = {m.name: take_sample(run.turns, m) for m in TURN_METRICS}
+    samples |= {m.name: Sample(np.sort(run.gaps)) for m in LISTENING_METRICS}
+    return {
+        name: figures(
+            sample, sorted({*PERCENTILES, *(p for metric, p in asked if metric == name and p)})
+        )
+        for name, sample in samples.items()
+    }
+
+
+def _without_suspect(run: Run) -> dict[str, Any]:
+    """The headline figures over the turns during which the generator was on time."""
+    trusted = run.turns[~run.turns[Flag.SUSPECT.value]]
+    headline = next(m for m in TURN_METRICS if m.name == HEADLINE)
+    return {"turns": len(trusted), HEADLINE: figures(take_sample(trusted, headline))}
+
+
+def _segments(run: Run) -> dict[str, Any]:
+    found = {}
+    for name in SEGMENTS:
+        values = run.turns[SEGMENT_COLUMNS[name]].dropna().to_numpy()
+        if len(values):
+            found[name] = figures(Sample(np.sort(values)))
+    return found
+
+
+def _connect(run: Run) -> dict[str, Any]:
+    found = {}
+    for step in CONNECT_STEPS:
+        values = [v for steps in run.sessions["steps"] if (v := steps.get(step)) is not None]
+        if values:
+            found[step] = figures(Sample(np.sort(np.array(values, dtype=np.float64))))
+    return found
+
+
+def _audio_gaps(run: Run) -> dict[str, Any]:
+    heard = float(run.turns["audio_heard_s"].sum())
+    n = len(run.gaps)
+    return {
+        "count": n,
+        "seconds": float(run.gaps.sum()),
+        "longest": float(run.gaps.max(initial=0.0)),
+        "dead_air": int((run.gaps > 1.5).sum()),
+        "heard_s": heard,
+        "per_minute": n / (heard / 60) if heard else None,
+    }
+
+
+def _troubles(run: Run) -> dict[str, Any]:
+    turns, sessions = run.turns, run.sessions
+    failed = turns[turns["outcome"].isin(list(TURN_FAILURES))]
+    errors = Counter(_tally(failed["code"]))
+    # A session that failed under a turn has given the turn its code.
+    barren = sessions[
+        sessions["ended"] & (sessions["outcome"] != "ended") & (sessions["turns"] == 0)
+    ]
+    errors.update(_tally(barren["code"]))
+    timeouts = Counter(_tally(turns[turns["outcome"] == "timeout"]["phase"]))
+    timeouts.update(_tally(sessions["phase"][sessions["phase"].isin(SESSION_PHASES)]))
+    return {
+        "errors": dict((errors + _added(sessions["errors"])).most_common()),
+        "timeouts": dict(timeouts.most_common()),
+        "deviations": dict(_added(sessions["deviations"]).most_common()),
+        "close_codes": {
+            str(int(float(code))): n for code, n in _tally(sessions["close_code"]).items()
+        },
+    }
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
+
+
+def _tools(run: Run) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": str(name),
+            "calls": len(calls),
+            "invalid": int((~calls["valid"]).sum()),
+            "outcomes": _tally(calls["outcome"]),
+            "own_delay_mean": float(calls["took"].mean()),
+        }
+        for name, calls in run.tools.groupby("name")
+    ]
+
+
+def _cost(run: Run) -> float | None:
+    """What sessions and turns cost, whichever says more; ``None`` where no price is known."""
+    priced = [
+        float(cost.sum())
+        for cost in (run.turns["cost_usd"], run.sessions["cost_usd"])
+        if cost.notna().any()
+    ]
+    return max(priced, default=None)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: floats to the nanosecond, no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float):
+        return None if np.isnan(value) else round(value, 9)
+    return value

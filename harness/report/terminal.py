@@ -1,0 +1,56 @@
+"""What the report says in the terminal: a screenful, right at any width and in any colours."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.report import words
+from harness.verdict import Level, failures
+
+__all__ = ["print_judgements", "print_summary", "print_verdict"]
+
+# Named colours of the terminal's own theme: readable on dark and on light.
+STYLES = {Level.VALID: "bold green", Level.SUSPECT: "bold yellow", Level.INVALID: "bold red"}
+MET = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]undecidable[/]"}
+
+
+def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
+    """The headline of a run."""
+    print_verdict(console, summary)
+    failed_turns, failed_sessions = failures(summary)
+    ttfa = summary["metrics"]["ttfa"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    turns, sessions = summary["turns"], summary["sessions"]
+    table.add_row("turns", f"{words.count(turns)}, {words.count(failed_turns)} failed")
+    table.add_row("sessions", f"{words.count(sessions)}, {words.count(failed_sessions)} failed")
+    table.add_row("at once", words.count(summary["max_concurrency"]))
+    for name in ("p50", "p90", "p95", "p99"):
+        table.add_row(f"ttfa {name}", words.percentile(ttfa[name]))
+    if summary["suspect"]:
+        table.add_row("suspect", f"{words.count(summary['suspect'])} turns")
+    if summary["damaged"]:
+        lines = ", ".join(f"{n} in {name}" for name, n in summary["damaged"].items())
+        table.add_row("damaged", f"lines passed over: {lines}")
+    console.print(table)
+    print_judgements(console, summary)
+
+
+def print_verdict(console: Console, summary: Mapping[str, Any]) -> None:
+    """The verdict and why."""
+    style = STYLES[Level(summary["verdict"])]
+    console.print(f"[{style}]{summary['verdict']}[/]  {escape(str(summary['run']))}")
+    for reason in summary["reasons"]:
+        console.print(f"  {escape(reason)}")
+
+
+def print_judgements(console: Console, summary: Mapping[str, Any]) -> None:
+    """How the run stands to each of its objectives."""
+    for judgement in summary["slo"]:
+        value = words.objective_value(judgement["objective"], judgement["value"])
+        text = f"{MET[judgement['met']]}  {escape(judgement['objective'])}  ({escape(value)})"
+        console.print(text)

@@ -1,0 +1,133 @@
+"""What is known of the generator itself: facts for the verdict, and its health by worker."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.records import Health, LagHistogram
+from harness.report.load import Run
+from harness.verdict import Facts, Level, reach_verdict
+
+__all__ = ["SLICE_S", "run_facts", "slice_verdicts", "worker_health"]
+
+SLICE_S = 10.0
+
+
+def run_facts(run: Run) -> Facts:
+    """The facts of the whole run."""
+    facts = _facts(run.turns, run.health)
+    if not facts.audio_due_s:
+        facts.audio_due_s = float(run.sessions["audio_due_s"].sum())
+        facts.audio_sent_s = float(run.sessions["audio_sent_s"].sum())
+    facts.lost_turns = _lost_turns(run)
+    facts.over_target_s = _over_target_s(run)
+    facts.unanchored_workers = len(run.unanchored)
+    watched = {line.worker for line in run.health}
+    facts.unwatched_workers = len(set(map(str, run.turns["worker"].unique())) - watched)
+    return facts
+
+
+def _facts(turns: pd.DataFrame, health: Sequence[Health]) -> Facts:
+    return Facts(
+        turns=len(turns),
+        suspect_turns=int(turns["suspect"].sum()),
+        frame_lateness=_merged(line.frame_lateness for line in health),
+        read_lag=_merged(line.read_lag for line in health),
+        audio_due_s=sum(line.audio_due_s for line in health),
+        audio_sent_s=sum(line.audio_sent_s for line in health),
+    )
+
+
+def _merged(histograms: Iterable[LagHistogram]) -> LagHistogram:
+    total = LagHistogram()
+    for histogram in histograms:
+        if histogram.count:
+            total.merge(histogram)
+    return total
+
+
+def _lost_turns(run: Run) -> int:
+    """Turns that sessions ended with, but that stand in no line; damaged lines were not lost."""
+    call = ["worker", "caller", "call"]
+    ended = run.sessions[run.sessions["ended"]]
+    ended = ended[~ended["worker"].isin(_lost_workers(run))]
+    said = ended.groupby(call)["turns"].sum()
+    recorded = run.turns.astype({"worker": object}).groupby(call).size()
+    missing = said.sub(recorded.reindex(said.index, fill_value=0)).clip(lower=0).sum()
+    return max(0, int(missing) - run.damaged["turns.jsonl"])
+
+
+def _lost_workers(run: Run) -> list[str]:
+    lost = run.meta.get("lost_workers") or []
+    return [str(worker) for worker in lost] if isinstance(lost, list | tuple) else []
+
+
+def _over_target_s(run: Run) -> float:
+    """Seconds in which the workers together had more users than the run's largest target."""
+    target = run.meta.get("users_max")
+    if not isinstance(target, int) or not run.health:
+        return 0.0
+    lines = pd.DataFrame(
+        {
+            "second": np.floor(run.health_t),
+            "worker": [line.worker for line in run.health],
+            "users": [line.users for line in run.health],
+        }
+    )
+    users = lines.groupby(["second", "worker"])["users"].min().groupby("second").sum()
+    return float((users > target).sum())
+
+
+def slice_verdicts(run: Run) -> list[dict[str, Any]]:
+    """The slices of ten seconds that are not VALID by their own facts, in order."""
+    lines = np.floor(run.health_t / SLICE_S).astype(int)
+    by_slice: dict[int, list[Health]] = {}
+    for number, line in zip(lines.tolist(), run.health, strict=True):
+        by_slice.setdefault(number, []).append(line)
+    turns = dict(iter(run.turns.groupby((run.turns["t"] // SLICE_S).astype(int))))
+    found = []
+    for number in sorted({*by_slice, *turns}):
+        facts = _facts(turns.get(number, run.turns.iloc[:0]), by_slice.get(number, []))
+        verdict = reach_verdict(facts)
+        if verdict.level is not Level.VALID:
+            found.append(
+                {
+                    "from_s": number * SLICE_S,
+                    "verdict": verdict.level.value,
+                    "reasons": list(verdict.reasons),
+                }
+            )
+    return found
+
+
+def worker_health(run: Run) -> list[dict[str, Any]]:
+    """A row a worker: its verdict by its own facts, its lags, processor, memory and load."""
+    return [_worker_row(run, worker) for worker in run.workers]
+
+
+def _worker_row(run: Run, worker: str) -> dict[str, Any]:
+    lines = [line for line in run.health if line.worker == worker]
+    facts = _facts(run.turns[run.turns["worker"] == worker], lines)
+    facts.unanchored_workers = int(worker in run.unanchored)
+    verdict = reach_verdict(facts)
+    hub_lag = _merged(line.hub_lag for line in lines)
+    return {
+        "worker": worker,
+        "verdict": verdict.level.value,
+        "reasons": list(verdict.reasons),
+        "lost": worker in _lost_workers(run),
+        "turns": facts.turns,
+        "suspect": facts.suspect_turns,
+        "frame_lateness_p99": facts.frame_lateness.quantile(0.99),
+        "hub_lag_p99": hub_lag.quantile(0.99),
+        "read_lag_p99": facts.read_lag.quantile(0.99),
+        "stalls": sum(line.stalls for line in lines),
+        "longest_stall_s": max((line.longest_stall_s for line in lines), default=0.0),
+        "cpu_mean": float(np.mean([line.cpu for line in lines])) if lines else None,
+        "cpu_max": max((line.cpu for line in lines), default=None),
+        "rss_max_bytes": max((line.rss_bytes for line in lines), default=None),
+        "sessions_max": max((line.sessions for line in lines), default=None),
+        "internal_errors": sum(line.internal_errors for line in lines),
+    }

@@ -1,0 +1,72 @@
+"""Figures as people read them: one wording for the page and the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["MISSING", "count", "objective_value", "percentile", "seconds", "share", "span", "why"]
+
+MISSING = "–"
+
+
+def seconds(value: float | None) -> str:
+    """A latency to three figures: ``0.40 ms``, ``412 ms``, ``1.24 s``, ``22.0 s``."""
+    if value is None:
+        return MISSING
+    if value < 0.001:
+        return f"{value * 1e3:.2f} ms"
+    if value < 0.01:
+        return f"{value * 1e3:.1f} ms"
+    if value < 0.9995:
+        return f"{value * 1e3:.0f} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def percentile(value: Any) -> str:
+    """A percentile of a summary: ``412 ms``, ``> 22 s`` or ``–`` for too few."""
+    if isinstance(value, Mapping):
+        above = value.get("above")
+        return MISSING if above is None else f"> {above:.3g} s"
+    return seconds(value)
+
+
+def why(value: Any) -> str:
+    """Why a percentile is no number; empty if it is one."""
+    if not isinstance(value, Mapping):
+        return ""
+    if value.get("above") is not None:
+        return "it reaches the unanswered turns: they waited longer than this"
+    return "too few turns carry it: fewer than ten lie beyond it"
+
+
+def share(part: float, whole: float) -> str:
+    """``1.3 %``; small shares keep two figures."""
+    if not whole:
+        return MISSING
+    percent = 100 * part / whole
+    return f"{percent:.2g} %" if 0 < percent < 1 else f"{percent:.1f} %"
+
+
+def count(n: int | None) -> str:
+    """A whole number, thousands apart."""
+    return MISSING if n is None else f"{n:,}".replace(",", "\u202f")
+
+
+def span(value: float) -> str:
+    """How long a run was: ``45 s``, ``1 min 40 s``, ``2 h 05 min``."""
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def objective_value(objective: str, value: Any) -> str:
+    """What a run reached of an objective, in the objective's unit."""
+    if value is None:
+        return MISSING
+    if objective.startswith(("turns", "sessions")):
+        return share(value, 1) if "%" in objective else count(int(value))
+    if objective.startswith("audio_gaps"):
+        return f"{value:.2g} per minute"
+    return percentile(value)
