@@ -286,11 +286,13 @@ def _read(path: Path) -> Any:
     """Samples of an audio file: int16, mono, 24 kHz."""
     import soundfile
 
+    if not path.is_file():
+        raise CorpusError(f"can't read {path}: there is no such file")
     try:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        reason = str(error).replace("\n", " ")
-        raise CorpusError(f"can't read {path}: {reason} Repair, convert or remove it") from None
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".").lower()
+        raise CorpusError(f"can't read {path}: {reason}; repair, convert or remove it") from None
     return resample(to_int16(audio.mean(axis=1)), rate, PCM16.rate)
 
 
