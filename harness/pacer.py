@@ -1,0 +1,255 @@
+"""
+One greenlet a process that sends every session's frames when they are due.
+
+Due times are absolute: a late frame delays no other. The schedule and the microphone are pure;
+only ``Pacer`` knows a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from heapq import heappop, heappush, heapreplace
+from time import monotonic_ns
+from typing import Protocol
+
+import gevent
+from gevent.event import Event
+
+from harness.corpus import Speech
+from harness.hub import hub_watch
+from harness.transport import TransportClosed
+
+__all__ = ["Microphone", "Pacer", "Saying", "Schedule", "Stream", "pacer"]
+
+LONGEST_SLEEP_NS = 10_000_000  # the shortest frame: no new stream can be due sooner
+LATE_NS = 20_000_000  # a stall
+LONGEST_BATCH_NS = 2_000_000  # then the hub gets to read
+
+
+class Stream(Protocol):
+    """Something that sends on absolute due times."""
+
+    def send(self, due: int) -> int | None:
+        """Send what was due; return when the next is, or ``None`` at the end."""
+
+
+class Schedule:
+    """Streams by the instant at which each is due next, in monotonic nanoseconds. Pure."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Stream]] = []
+        self._added = 0
+
+    def add(self, stream: Stream, due: int) -> None:
+        """Let a stream send at ``due`` first."""
+        self._added += 1
+        heappush(self._heap, (due, self._added, stream))
+
+    @property
+    def next_due(self) -> int | None:
+        """When something is due next."""
+        return self._heap[0][0] if self._heap else None
+
+    def send_one(self) -> None:
+        """Let the stream that is due first send; it must not add others meanwhile."""
+        due, order, stream = self._heap[0]
+        following = stream.send(due)
+        if following is None:
+            heappop(self._heap)
+        else:
+            heapreplace(self._heap, (following, order, stream))
+
+    def drop_one(self) -> None:
+        """Forget the stream that is due first."""
+        heappop(self._heap)
+
+    def overdue(self, now: int) -> int:
+        """Nanoseconds by which the streams are late, all together."""
+        return sum(now - due for due, _, _ in self._heap if due < now)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+
+class Saying(Protocol):
+    """Who is told how the saying of one utterance goes; instants in monotonic ns."""
+
+    def started(self, at: int) -> None:
+        """The first frame was written ``at``."""
+
+    def voiced(self, at: int) -> None:
+        """The first voiced frame was written ``at``."""
+
+    def spoken(self, speech_end: int, at: int) -> None:
+        """The last voiced sample was spoken at ``speech_end``; its frame was written ``at``."""
+
+
+class Microphone:
+    """
+    A caller's microphone: frames of speech when the caller speaks, else silence or noise, if open.
+
+    Args:
+        write: Sends one message, returns the instant at which it was written (ns).
+        frame_ns: Duration of a frame.
+        wrote: Told of each frame how late it was, and its duration (ns).
+        idle: Messages sent in a loop while nobody speaks; none: push to talk.
+
+    """
+
+    __slots__ = (
+        *("_frame_ns", "_idle", "_index", "_speaker", "_speech", "_start", "_write", "_wrote"),
+        *("closed", "due", "frames_sent", "late_at"),
+    )
+
+    def __init__(
+        self,
+        write: Callable[[bytes], int],
+        frame_ns: int,
+        wrote: Callable[[int, int], None],
+        idle: tuple[bytes, ...] = (),
+    ) -> None:
+        self._write = write
+        self._frame_ns = frame_ns
+        self._wrote = wrote
+        self._idle = idle
+        self._speech: Speech | None = None
+        self._speaker: Saying | None = None
+        self._index = 0
+        self._start = 0
+        self.due = 0  # of the next frame
+        self.frames_sent = 0
+        self.late_at = 0  # when a frame was last written 20 ms or more too late
+        self.closed = False
+
+    @property
+    def sending(self) -> bool:
+        """Whether a frame is due at some time."""
+        return not self.closed and (self._speech is not None or self.open)
+
+    @property
+    def open(self) -> bool:
+        """Whether it sends while nobody speaks."""
+        return bool(self._idle)
+
+    def speak(self, speech: Speech, start: int, speaker: Saying) -> None:
+        """
+        Say ``speech``; its frame k is due at start + (k + 1) · frame.
+
+        Args:
+            speech: Its frames.
+            start: Monotonic ns; an open microphone goes on from its last frame instead.
+            speaker: Told how it goes.
+
+        """
+        self._start = self.due - self._frame_ns if self.open else start
+        self.due = self._start + self._frame_ns
+        self._speech, self._speaker, self._index = speech, speaker, 0
+
+    def send(self, due: int) -> int | None:
+        """Write the frame that is due."""
+        if self.closed:
+            return None
+        speech = self._speech
+        if speech is not None:
+            at = self._write(speech.frames[self._index])
+        elif self._idle:
+            at = self._write(self._idle[self.frames_sent % len(self._idle)])
+        else:
+            return None
+        late = at - due
+        self._wrote(late, self._frame_ns)
+        if late >= LATE_NS:
+            self.late_at = at
+        self.frames_sent += 1
+        self.due = due + self._frame_ns
+        if speech is not None:
+            self._tell(speech, at, late)
+        return self.due
+
+    def _tell(self, speech: Speech, at: int, late: int) -> None:
+        index, speaker = self._index, self._speaker
+        assert speaker is not None
+        self._index = index + 1
+        if index == 0:
+            speaker.started(at)
+        if index == speech.first_voiced_frame:
+            speaker.voiced(at)
+        if self._index == len(speech.frames):
+            self._speech = self._speaker = None
+            speaker.spoken(self._start + speech.voice_end_ns + max(0, late), at)
+
+    def silence(self) -> None:
+        """Stop speaking, in mid-sentence if need be."""
+        self._speech = self._speaker = None
+
+
+class Pacer:
+    """Sends what is due in all sessions of this process."""
+
+    def __init__(self) -> None:
+        self.schedule = Schedule()
+        self.sent_ns = 0  # audio written since the process began
+        self._watch = hub_watch()
+        self._filled = Event()
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+
+    def add(self, stream: Stream, due: int) -> None:
+        """Let a stream send from ``due`` on (monotonic ns, at least a frame ahead)."""
+        self.schedule.add(stream, due)
+        if self._greenlet is None or self._greenlet.dead:
+            self._greenlet = gevent.spawn(self._run)
+        self._filled.set()
+
+    def wrote(self, late: int, frame_ns: int) -> None:
+        """Count a frame that was written ``late`` ns after it was due."""
+        self.sent_ns += frame_ns
+        self._watch.frame_lateness.add(late / 1e9)
+
+    def _run(self) -> None:
+        schedule = self.schedule
+        while True:
+            due = schedule.next_due
+            if due is None:
+                self._filled.clear()
+                self._filled.wait()
+                continue
+            now = monotonic_ns()
+            if due <= now:
+                self._send_due(now)
+                gevent.sleep(0)
+            else:
+                gevent.sleep(min(due - now, LONGEST_SLEEP_NS) / 1e9)
+
+    def _send_due(self, now: int) -> None:
+        """Send all that is due, for 2 ms at most."""
+        schedule = self.schedule
+        deadline = now + LONGEST_BATCH_NS
+        while (due := schedule.next_due) is not None and due <= now:
+            try:
+                schedule.send_one()
+            except TransportClosed:
+                schedule.drop_one()  # the session learns of it from its transport
+            except Exception:  # noqa: BLE001  # one session's fault must not silence the others
+                schedule.drop_one()
+                self._watch.internal_errors += 1
+            now = monotonic_ns()
+            if now > deadline:
+                return
+
+
+@cache
+def _pacers() -> dict[int, Pacer]:
+    return {}
+
+
+def pacer() -> Pacer:
+    """The pacer of this process, made when first asked for: forked workers have their own."""
+    import os
+
+    pacers = _pacers()
+    pid = os.getpid()
+    if pid not in pacers:
+        pacers.clear()
+        pacers[pid] = Pacer()
+    return pacers[pid]
