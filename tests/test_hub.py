@@ -1,0 +1,164 @@
+import os
+import time
+
+import gevent
+import gevent.os
+import pytest
+
+from harness.hub import STALL_NS, HubWatch, hub_watch
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def watch():
+    gevent.sleep(0)
+    watch = HubWatch(gevent.get_hub())
+    gevent.sleep(0.001)
+    watch.stalls.clear()
+    yield watch
+    watch.stop()
+
+
+def busy(ns):
+    """Keep the processor, as a blocking call would: no other greenlet runs."""
+    end = time.monotonic_ns() + ns
+    while time.monotonic_ns() < end:
+        pass
+    return end - ns, end
+
+
+def poll():
+    """Let the loop go round until it has polled again."""
+    gevent.sleep(0.001)
+
+
+def test_a_hub_has_one_watch():
+    assert hub_watch() is hub_watch()
+
+
+def test_a_greenlet_that_keeps_the_processor_is_a_stall(watch):
+    start, end = gevent.spawn(busy, STALL_NS + 5 * MS).get()
+    poll()
+
+    began, ended = watch.stalls[-1]
+    assert began <= start < end <= ended
+
+
+def test_a_callback_of_the_loop_that_keeps_the_processor_is_a_stall(watch):
+    timer = gevent.get_hub().loop.timer(0.001)
+    span = []
+    timer.start(lambda: span.extend(busy(STALL_NS + 5 * MS)))
+    gevent.sleep(0.005)
+    poll()
+
+    began, ended = watch.stalls[-1]
+    assert began <= span[0] < span[1] <= ended
+
+
+def test_waiting_in_the_poll_is_no_stall(watch):
+    gevent.sleep(0.1)
+
+    assert not any(end - start > 90 * MS for start, end in watch.stalls)
+
+
+def test_a_stall_is_found_by_any_time_it_overlaps(watch):
+    watch.polled_at = time.monotonic_ns()
+    watch.stalls.extend([(100 * MS, 130 * MS), (200 * MS, 250 * MS)])
+
+    assert watch.stalled_between(110 * MS, 120 * MS)
+    assert watch.stalled_between(90 * MS, 101 * MS)
+    assert watch.stalled_between(240 * MS, 300 * MS)
+    assert not watch.stalled_between(130 * MS, 200 * MS)
+    assert not watch.stalled_between(250 * MS, 300 * MS)
+    assert watch.stalled_since(245 * MS)
+    assert not watch.stalled_since(250 * MS)
+
+
+def test_a_stall_counts_while_it_lasts(watch):
+    poll()
+    start, _ = busy(STALL_NS + MS)
+
+    assert watch.stalled_since(start)
+
+
+@pytest.mark.parametrize(
+    ("before", "began", "polled", "stamp", "slack"),
+    [
+        # The loop waited in the poll and woke at once: what was read came after the wait.
+        (0, 10, 50, 50, 0),
+        (0, 10, 50, 51, 0),
+        # It woke at once and was busy with other sockets first: since the poll, at most.
+        (0, 10, 50, 58, 8),
+        # It was busy, then found data at once: they came at any time since the poll before.
+        (0, 30, 30.01, 28, 28),
+        # Busy for a moment only.
+        (0, 1.5, 1.51, 1.4, 0),
+        # It seemed to wait, but the data had been there for long: the process had no processor.
+        (0, 10, 50, 20, 20),
+    ],
+)
+def test_slack_is_how_much_earlier_a_merged_message_may_have_come(
+    watch, before, began, polled, stamp, slack
+):
+    watch._polled_before, watch._poll_began = before * MS, began * MS
+    watch.polled_at = round(polled * MS)
+
+    assert watch.slack(round(stamp * MS)) == slack * MS
+
+
+def test_a_poll_after_a_busy_time_leaves_slack_back_to_the_poll_before(watch):
+    poll()
+    read, write = os.pipe()
+    io = gevent.get_hub().loop.io(read, 1)
+    slack = []
+
+    def read_it():
+        io.stop()
+        slack.append(watch.slack(os.read(read, 20) and time.monotonic_ns()))
+
+    io.start(read_it)
+    busy(10 * MS)
+    os.write(write, b"x")
+    poll()
+    io.close()
+    os.close(read)
+    os.close(write)
+
+    assert slack[0] >= 10 * MS
+
+
+def test_lags_are_taken_and_start_anew(watch):
+    watch.read_lag.add(0.001)
+    watch.frame_lateness.add(0.002)
+    watch.hub_lag.add(0.003)
+
+    taken = watch.take()
+
+    assert [lag.max for lag in (taken.read_lag, taken.frame_lateness, taken.hub_lag)] == [
+        0.001,
+        0.002,
+        0.003,
+    ]
+    assert watch.take().read_lag.count == 0
+
+
+def test_a_forked_child_gets_a_watch_of_its_own_that_works():
+    parent = hub_watch()
+    parent.internal_errors = 7
+    stalls = len(parent.stalls)
+    child = gevent.os.fork()
+    if child == 0:
+        try:
+            watch = hub_watch()
+            poll()
+            busy(STALL_NS + MS)
+            poll()
+            fresh = watch is not parent and watch.internal_errors == 0
+            os._exit(0 if fresh and watch.stalls and len(parent.stalls) == stalls else 1)
+        finally:
+            os._exit(2)
+    _, status = os.waitpid(child, 0)
+    parent.internal_errors = 0
+
+    assert os.waitstatus_to_exitcode(status) == 0
