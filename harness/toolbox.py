@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from harness.answers import ToolRequest
 from harness.options import Workload
 from harness.records import Turn
 from harness.tools import Backend, Functions, SimulatedTools, ToolAnswer
-from harness.turn import ToolRequest
 
 __all__ = ["DueAnswer", "Toolbox"]
 

@@ -2,66 +2,29 @@
 The fold of a conversation's timed facts into turns.
 
 What we wrote and what the endpoint sent enter with their instants, in integer nanoseconds of the
-monotonic clock; finished turns come out. Which response belongs to which turn, what counts as the
-answer and when a turn is over is decided here and nowhere else. No clock, no socket.
+monotonic clock; finished turns come out. What belongs to which turn and when a turn is over is
+decided here and in ``answers``, and nowhere else. No clock, no socket.
 """
 
-from collections.abc import Callable
-
-import msgspec
-
-from harness.audio import AudioFormat, first_audible
-from harness.cost import merge_usage
+from harness.answers import Answers
+from harness.audio import AudioFormat
 from harness.limits import Limit, Limits
-from harness.open_turn import OpenTurn, Role, Round, Track
-from harness.playback import Playback
-from harness.realtime.errors import RATE_LIMIT_CODES
-from harness.realtime.events import (
-    ArgumentsDelta,
-    ArgumentsDone,
-    AudioDelta,
-    BufferCommitted,
-    Error,
-    InputTranscript,
-    Item,
-    OutputItemAdded,
-    OutputItemDone,
-    Response,
-    ResponseCreated,
-    ResponseDone,
-    SpeechStopped,
-    StatusDetails,
-    TextDelta,
-    TextDone,
-    TranscriptDelta,
-    TranscriptDone,
-    TruncateItem,
-)
-from harness.records import Flag, Identity, Kind, Outcome, Phase, ToolCall, Turn
+from harness.open_turn import OpenTurn
+from harness.realtime.events import TruncateItem
+from harness.records import Flag, Identity, Kind, Outcome, Phase, Turn
 
-__all__ = ["ToolRequest", "TurnRecorder"]
-
-KEPT_TRACKS = 32  # responses whose late events are still told apart from unknown ones
+__all__ = ["TurnRecorder"]
 
 
-class ToolRequest(msgspec.Struct, frozen=True):
-    """A function call of the endpoint, complete: run it and answer."""
-
-    turn: Turn
-    call_id: str
-    name: str
-    arguments: str
-    at: int  # ns, when it was complete
-
-
-class TurnRecorder:
+class TurnRecorder(Answers):
     """
-    One conversation's turns.
+    One conversation's turns: what we did, what time does, what a caller may ask.
 
     Args:
         identity: Whose turns they are; copied to each.
         limits: How long a turn may wait.
         buffer: Nanoseconds of the listener's jitter buffer.
+        format: Of the audio received; set again once it is negotiated.
         vad: Whether the endpoint detects turns, or the caller commits.
         hear_out: Whether a turn closes when it has been heard, or when it is done on the wire.
 
@@ -77,40 +40,12 @@ class TurnRecorder:
         vad: bool = False,
         hear_out: bool = True,
     ) -> None:
-        self.identity = identity
+        super().__init__(identity=identity, buffer=buffer, format=format, vad=vad)
         self.limits = limits
-        self.buffer = buffer
-        self.format = format  # of the audio received; set again once negotiated
-        self.vad = vad
         self.hear_out = hear_out
-        self.turns = 0
-        self.responses = 0
-        self.audio_received_ns = 0
-        self.stale_ns = 0  # received after its turn was interrupted or closed: never heard
-        self.requests: list[ToolRequest] = []  # complete calls that the caller has not taken yet
         self.finished: list[Turn] = []  # closed turns that the caller has not taken yet
-        self._open: list[OpenTurn] = []
-        self._tracks: dict[str | None, Track] = {}
-        self._newest: Track | None = None
-        self._commit_at: int | None = None
-        self._follow_up: OpenTurn | None = None
 
     # What we did.
-
-    def begin(self, kind: Kind, *, due: int, at: int | None, said: str = "") -> Turn:
-        """Open a turn: its first frame, or its request, was due and written at these instants."""
-        who = self.identity
-        turn = Turn(
-            **{name: getattr(who, name) for name in who.__struct_fields__},
-            turn=self.turns,
-            kind=kind,
-            said=said,
-            due_at=due,
-            written_at=at,
-        )
-        self.turns += 1
-        self._open.append(OpenTurn(turn, Playback(self.buffer), vad=self.vad))
-        return turn
 
     def spoken(self, turn: Turn, at: int, audio_s: float) -> None:
         """The caller's last voiced sample was spoken ``at``; ``audio_s`` seconds were sent."""
@@ -174,285 +109,6 @@ class TurnRecorder:
         for o in self._open:
             if o.tracks:
                 o.turn.marks["cancel"] = at
-
-    # What the endpoint did.
-
-    def receive(self, event: object, at: int, uncertainty: int = 0) -> bool:
-        """
-        Fold one event, received ``at``, at most ``uncertainty`` ns earlier.
-
-        Returns:
-            Whether it is a milestone, for which the caller's greenlet should look.
-
-        """
-        fold = _FOLD.get(type(event))
-        return False if fold is None else fold(self, event, at, uncertainty)
-
-    def _audio(self, event: AudioDelta, at: int, uncertainty: int) -> bool:
-        data = event.delta
-        if not data:
-            return False
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        o = track.open
-        track.bytes += len(data)
-        whole = self.format.nanoseconds(track.bytes)
-        duration = whole - track.ns
-        track.ns = whole
-        self.audio_received_ns += duration
-        if o.closed:
-            self.stale_ns += duration
-            return False
-        o.received += duration
-        if track.role is Role.PREMATURE:
-            return False
-        o.last_delta = at
-        if o.interrupted_at is not None:
-            self.stale_ns += duration
-            return False
-        if not o.items or o.items[-1][0] != event.item_id:
-            o.items.append((event.item_id or "", event.content_index or 0, o.playback.received))
-        begins = o.playback.arrive(at, duration)
-        if track.first_audio_at is not None and o.heard_from is not None:
-            return False
-        return self._first_audio(track, data, begins, at, uncertainty)
-
-    def _first_audio(
-        self, track: Track, data: bytes, begins: int, at: int, uncertainty: int
-    ) -> bool:
-        """The first deltas of a response, until one of them holds a sample above silence."""
-        o = track.open
-        if track.first_audio_at is None:
-            track.first_audio_at = at
-            if track.role is not Role.SECOND:
-                self._mark(o, "first_audio", at, uncertainty)
-                if o.output_at is not None:
-                    self._mark(o, "answer_audio", at, uncertainty)
-        if o.heard_from is None and track.role is not Role.SECOND:
-            offset = self._audible(track, data)
-            if offset is not None:
-                o.heard_from = o.playback.received - (o.playback.ends_at - begins) + offset
-                self._mark(o, "first_audible", begins + offset, uncertainty)
-        return True
-
-    def _audible(self, track: Track, data: bytes) -> int | None:
-        """Nanoseconds into this delta of its first sample above silence."""
-        size = self.format.sample_bytes
-        carried = len(track.odd)
-        data = track.odd + data
-        usable = len(data) - len(data) % size
-        track.odd = data[usable:]
-        index = first_audible(data[:usable], self.format)
-        return None if index is None else max(0, self.format.nanoseconds(index * size - carried))
-
-    def _created(self, event: ResponseCreated, at: int, uncertainty: int) -> bool:
-        response_id = event.response.id if event.response else None
-        if response_id is None:
-            response_id = f"unnamed-{self.responses}"
-        if response_id not in self._tracks:
-            self._begin_response(response_id, at, uncertainty)
-        return True
-
-    def _implied(self, response_id: str | None, at: int) -> Track:
-        """The response of an event that names none, or one that was never created."""
-        if response_id is None and self._newest is not None:
-            return self._newest
-        return self._begin_response(response_id or f"unnamed-{self.responses}", at, 0)
-
-    def _begin_response(self, response_id: str, at: int, uncertainty: int) -> Track:
-        o, role = self._belongs(at)
-        track = Track(response_id, o, role, at)
-        self.responses += 1
-        while len(self._tracks) >= KEPT_TRACKS:
-            del self._tracks[next(iter(self._tracks))]
-        self._tracks[response_id] = self._newest = track
-        o.tracks.append(track)
-        o.turn.response_ids.append(response_id)
-        match role:
-            case Role.ANSWER:
-                o.answer = track
-                self._mark(o, "created", at, uncertainty)
-            case Role.FOLLOW_UP:
-                o.rounds[-1].created = at
-                o.follow_up_at = self._follow_up = None
-                o.final = None
-                o.playback.pause()
-            case Role.PREMATURE:
-                o.premature = True
-                o.flag(Flag.PREMATURE)
-            case Role.SECOND:
-                o.flag(Flag.SECOND_ANSWER)
-        return track
-
-    def _belongs(self, at: int) -> tuple[OpenTurn, Role]:
-        """Which turn a response created ``at`` belongs to, and as what."""
-        if self._follow_up is not None:
-            return self._follow_up, Role.FOLLOW_UP
-        if not self._open:
-            turn = self.begin(Kind.UNSOLICITED, due=at, at=None)
-            self._open[-1].speech_end = at
-            assert turn is self._open[-1].turn
-        o = self._open[-1]
-        end, commit = o.speech_end, self._commit_at
-        early = end is None or at < end
-        if o.turn.kind is Kind.SPEECH and end is not None and commit is not None:
-            early = early or commit < end
-        if early:
-            return o, Role.PREMATURE
-        return o, Role.ANSWER if o.answer is None else Role.SECOND
-
-    def _detected(self, event: SpeechStopped, at: int, uncertainty: int) -> bool:
-        if not self.vad:
-            return False
-        self._commit_at = at
-        o = self._open[-1] if self._open else None
-        if o is not None and o.speech_end is not None and at >= o.speech_end and o.answer is None:
-            o.detected = at
-            self._mark(o, "detected", at, uncertainty, again=True)
-        return True
-
-    def _committed(self, event: BufferCommitted, at: int, uncertainty: int) -> bool:
-        if not self.vad:
-            return False
-        before, self._commit_at = self._commit_at, at
-        o = self._open[-1] if self._open else None
-        # A server without speech_stopped tells by the commit alone that it noticed.
-        if o is not None and o.detected is None and o.speech_end is not None:
-            alone = before is None or before < o.turn.due_at
-            if alone and at >= o.speech_end:
-                o.detected = at
-                self._mark(o, "detected", at, uncertainty)
-        return True
-
-    def _item_added(self, event: OutputItemAdded, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        item = event.item
-        if item is None or item.type != "function_call" or track.open.closed:
-            return False
-        self._call(track, item.call_id, item.name, None)
-        track.call_at = track.call_at or at
-        return False
-
-    def _item_done(self, event: OutputItemDone, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        item = event.item
-        if item is None or track.open.closed:
-            return False
-        if item.id is not None and item.id not in track.open.turn.item_ids:
-            track.open.turn.item_ids.append(item.id)
-        if item.type != "function_call":
-            return False
-        return self._complete(track, item, at, uncertainty)
-
-    def _arguments_delta(self, event: ArgumentsDelta, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        if event.call_id is not None and not track.open.closed:
-            self._call(track, event.call_id, None, None)
-            track.open.arguments[event.call_id] += event.delta
-            track.call_at = track.call_at or at
-        return False
-
-    def _arguments_done(self, event: ArgumentsDone, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        if track.open.closed:
-            return False
-        item = Item(call_id=event.call_id, name=event.name, arguments=event.arguments)
-        return self._complete(track, item, at, uncertainty)
-
-    def _call(
-        self, track: Track, call_id: str | None, name: str | None, arguments: str | None
-    ) -> ToolCall | None:
-        """The call of this id, with what is now known of it."""
-        if call_id is None:
-            return None
-        o = track.open
-        call = o.calls.setdefault(call_id, ToolCall(name="", call_id=call_id))
-        call.name = call.name or name or ""
-        known = o.arguments.setdefault(call_id, "")
-        if arguments is not None and len(arguments) > len(known):
-            o.arguments[call_id] = arguments
-        return call
-
-    def _complete(self, track: Track, item: Item, at: int, uncertainty: int) -> bool:
-        """A function call is complete: by its arguments, or with its item, whichever is first."""
-        if track.role is Role.PREMATURE:
-            return False  # the caller goes on speaking: nobody waits for it
-        call = self._call(track, item.call_id, item.name, item.arguments)
-        if call is None or call.called_at is not None:
-            return False
-        # The arguments' event of a lenient server has no name; the item that follows has.
-        if not call.name and item.type is None:
-            return False
-        o = track.open
-        call.called_at = at
-        track.call_at = track.call_at or at
-        self._mark(o, "call", at, uncertainty)
-        if o.turn.marks.get("first_audio") is not None:
-            o.flag(Flag.FILLER)
-        if not o.rounds or o.rounds[-1].created is not None or o.rounds[-1].output is not None:
-            o.rounds.append(Round(at))
-        arguments = o.arguments[call.call_id] or "{}"
-        self.requests.append(ToolRequest(o.turn, call.call_id, call.name, arguments, at))
-        return True
-
-    def _text(self, event: TextDelta | TranscriptDelta, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        track.transcript += event.delta
-        o = track.open
-        if track.role is Role.ANSWER and event.delta and "first_text" not in o.turn.marks:
-            self._mark(o, "first_text", at, uncertainty)
-        if type(event) is TextDelta:
-            track.in_text = True
-        return False
-
-    def _text_done(self, event: TextDone | TranscriptDone, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        whole = event.text if isinstance(event, TextDone) else event.transcript
-        if track.role is not Role.PREMATURE:
-            track.open.texts.append(whole or track.transcript)
-        track.transcript = ""
-        return False
-
-    def _done(self, event: ResponseDone, at: int, uncertainty: int) -> bool:
-        response = event.response or Response()
-        track = self._tracks.get(response.id) or self._implied(response.id, at)
-        o = track.open
-        if track not in o.tracks:
-            return False
-        o.tracks.remove(track)
-        if track.transcript and track.role is not Role.PREMATURE:
-            o.texts.append(track.transcript)
-        if o.closed:
-            return True
-        if response.usage is not None:
-            o.turn.usage = merge_usage(o.turn.usage, response.usage)
-        for item in response.output or ():
-            if item.type == "function_call":
-                self._complete(track, item, at, uncertainty)
-        if track.role in (Role.ANSWER, Role.FOLLOW_UP):
-            o.final = response
-            self._mark(o, "done", at, uncertainty, again=True)
-        o.playback.pause()
-        return True
-
-    def _input_transcript(self, event: InputTranscript, at: int, uncertainty: int) -> bool:
-        if event.usage is not None and self._open:
-            turn = self._open[-1].turn
-            turn.usage = merge_usage(turn.usage, {"transcription": event.usage})
-        return False
-
-    def _error(self, event: Error, at: int, uncertainty: int) -> bool:
-        """An error ends a turn only if it refuses what the turn asked for."""
-        error = event.error
-        if error is None or not self._open:
-            return True
-        o = self._open[-1]
-        waiting = o.speech_end is not None and not o.tracks and o.final is None
-        refused = error.event_id in o.asked if error.event_id else error.kind in RATE_LIMIT_CODES
-        if waiting and refused and error.kind != "conversation_already_has_active_response":
-            o.final = Response(status="failed", status_details=StatusDetails(error=error))
-            o.turn.marks.setdefault("done", at)
-            o.follow_up_at = None
-        return True
 
     # What time does.
 
@@ -530,34 +186,3 @@ class TurnRecorder:
         """The instant at which so much of its answer will have been heard, as far as is known."""
         o = self._find(turn)
         return None if o is None else o.hears_at(audible)
-
-    def _find(self, turn: Turn) -> OpenTurn | None:
-        return next((o for o in self._open if o.turn is turn), None)
-
-    @staticmethod
-    def _mark(o: OpenTurn, name: str, at: int, uncertainty: int, *, again: bool = False) -> None:
-        marks = o.turn.marks
-        if not again and marks.get(name) is not None:
-            return
-        marks[name] = at
-        if uncertainty:
-            o.turn.uncertainty[name] = uncertainty
-
-
-_FOLD: dict[type, Callable[[TurnRecorder, object, int, int], bool]] = {
-    AudioDelta: TurnRecorder._audio,
-    TranscriptDelta: TurnRecorder._text,
-    TextDelta: TurnRecorder._text,
-    TranscriptDone: TurnRecorder._text_done,
-    TextDone: TurnRecorder._text_done,
-    ResponseCreated: TurnRecorder._created,
-    ResponseDone: TurnRecorder._done,
-    OutputItemAdded: TurnRecorder._item_added,
-    OutputItemDone: TurnRecorder._item_done,
-    ArgumentsDelta: TurnRecorder._arguments_delta,
-    ArgumentsDone: TurnRecorder._arguments_done,
-    SpeechStopped: TurnRecorder._detected,
-    BufferCommitted: TurnRecorder._committed,
-    InputTranscript: TurnRecorder._input_transcript,
-    Error: TurnRecorder._error,
-}  # type: ignore[assignment]
