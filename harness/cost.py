@@ -5,28 +5,38 @@ from collections.abc import Mapping
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 __all__ = ["Price", "Prices", "Rate", "cost_usd", "load_prices", "merge_usage", "tokens"]
 
 
-class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """USD per million tokens of one modality."""
+Usd = Annotated[float, msgspec.Meta(ge=0)]
 
-    input: float = 0.0
-    cached: float = 0.0
-    output: float = 0.0
+
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """USD per million tokens of one modality; ``None`` where the table does not say."""
+
+    input: Usd | None = None
+    cached: Usd | None = None  # as input, if it does not say
+    output: Usd | None = None
+
+    def usd(self, way: str) -> float | None:
+        """The price of ``input``, ``cached`` or ``output``."""
+        if way == "cached" and self.cached is None:
+            return self.input
+        found: float | None = getattr(self, way)
+        return found
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one model costs; ``None`` where the table does not say."""
+    """What one model costs."""
 
-    text: Rate | None = None
-    audio: Rate | None = None
-    image: Rate | None = None
-    minute: float | None = None  # USD per minute of audio
+    text: Rate = Rate()
+    audio: Rate = Rate()
+    image: Rate = Rate()
+    minute: Usd | None = None  # USD per minute of audio
 
 
 class Prices(msgspec.Struct, frozen=True):
@@ -103,17 +113,23 @@ def _number(value: object) -> Any:
     return value if counts and 0 <= value < 1e15 else 0  # type: ignore[operator]
 
 
-def tokens(usage: Mapping[str, Any]) -> dict[str, int]:
+def tokens(usage: Mapping[str, Any], speaks: bool = True) -> dict[str, int]:
     """
     Tokens by kind: ``text_input``, ``text_cached``, ``text_output`` and so on.
 
     Input is what was not cached. Tokens that the endpoint does not tell apart count as audio, the
     dearest; cached ones as text, which saves the least: a cost is never understated.
+
+    Args:
+        usage: As in ``response.done``.
+        speaks: Whether the model puts out audio; one that does not puts out text.
+
     """
     into = _split(usage, "input_tokens", usage.get("input_token_details"))
     details = _object(usage.get("input_token_details"))
     cached = _split(details, "cached_tokens", details.get("cached_tokens_details"), rest="text")
-    out = _split(usage, "output_tokens", usage.get("output_token_details"))
+    rest = "audio" if speaks else "text"
+    out = _split(usage, "output_tokens", usage.get("output_token_details"), rest)
     found: dict[str, int] = {}
     for name in _MODALITIES:
         hit = min(cached[name], into[name])
@@ -163,15 +179,18 @@ def cost_usd(
 
 
 def _cost(model: str, usage: Mapping[str, Any], prices: Prices) -> float | None:
-    price, total = prices.find(model), 0.0
-    for kind, count in tokens(usage).items():
-        modality, _, way = kind.partition("_")
-        rate = getattr(price, modality, None)
-        if count and rate is None:
-            return None
-        total += count * getattr(rate, way, 0.0) / 1e6
-    seconds = float(_number(usage.get("seconds")))
-    minute = price.minute if price else None
-    if seconds and minute is None:
+    price = prices.find(model)
+    if price is None:
         return None
-    return total + seconds / 60 * (minute or 0.0) if price else None
+    parts = [_times(_number(usage.get("seconds")) / 60, price.minute)]
+    for kind, count in tokens(usage, speaks=price.audio.output is not None).items():
+        modality, _, way = kind.partition("_")
+        rate: Rate = getattr(price, modality)
+        parts.append(_times(count / 1e6, rate.usd(way)))
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def _times(amount: float, usd: float | None) -> float | None:
+    """What an amount costs: nothing for none of it, ``None`` where there is no price."""
+    return 0.0 if not amount else None if usd is None else amount * usd

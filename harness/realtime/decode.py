@@ -89,7 +89,9 @@ def salvage(message: bytes) -> tuple[Received, list[str]]:
     return (Unknown(name), []) if cls is None else _keep_valid(cls, raw)
 
 
-def _keep_valid(cls: type[msgspec.Struct], raw: dict[str, Any], path: str = "") -> tuple[Any, list[str]]:
+def _keep_valid(
+    cls: type[msgspec.Struct], raw: dict[str, Any], path: str = ""
+) -> tuple[Any, list[str]]:
     """A struct of the valid fields of ``raw``, and where the others stood."""
     kept: dict[str, Any] = {}
     bad: list[str] = []

@@ -1,0 +1,180 @@
+"""Servers that break every rule: nothing raises, everything is counted, nothing grows."""
+
+import gc
+import json
+import random
+import tracemalloc
+
+import ga
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.realtime import events as ev
+from harness.realtime.errors import LocalProtocolError
+from harness.realtime.session import DEVIATION_KINDS, Session, State
+
+MUTATED = 30_000
+
+WRONG = [None, True, -1, 2**70, 1e300, "", "x", "\x00", [], {}, [[]], {"id": None}, ["id"]]
+
+
+def conversation():
+    return [
+        ga.created(),
+        ga.updated(),
+        ga.committed(),
+        *ga.answer(),
+        ga.error(),
+        ga.message("rate_limits.updated", rate_limits=[{"name": "tokens", "limit": 5}]),
+        ga.message("input_audio_buffer.speech_started", item_id="i", audio_start_ms=5),
+        ga.message("response.cancelled"),
+        *(ga.message(name, response_id="resp_1", item_id="item_1") for name in ev.SERVER_EVENTS),
+    ]
+
+
+def places(value, path=()):
+    """Where something stands in a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, below in inner:
+        yield (*path, key)
+        if isinstance(below, dict | list):
+            yield from places(below, (*path, key))
+
+
+def retype(rng, message):
+    """One value replaced by another of a wrong type, or left out."""
+    raw = json.loads(message)
+    *path, last = rng.choice(list(places(raw)))
+    holder = raw
+    for key in path:
+        holder = holder[key]
+    if rng.random() < 0.2:
+        del holder[last]
+    else:
+        holder[last] = rng.choice(WRONG)
+    return json.dumps(raw).encode()
+
+
+def flip(rng, message):
+    damaged = bytearray(message)
+    for _ in range(rng.randint(1, 4)):
+        damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+    return bytes(damaged)
+
+
+def cut(rng, message):
+    return message[: rng.randrange(len(message))]
+
+
+def join(rng, message):
+    return message + rng.choice((b" ", b",", b"{}", message))
+
+
+def keep(rng, message):
+    return message
+
+
+MUTATIONS = (retype, retype, retype, flip, cut, join, keep)
+
+
+def mutated(seed, count):
+    rng, messages = random.Random(seed), conversation()
+    for _ in range(count):
+        yield rng.choice(MUTATIONS)(rng, rng.choice(messages))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_mutated_messages_never_raise_and_each_fault_is_counted(seed):
+    session = Session()
+    session.opened()
+    events = faults = 0
+    for message in mutated(seed, MUTATED // 2):
+        before = sum(session.deviations.values())
+        event = session.receive(message)
+        events += 1
+        if isinstance(event, ev.Malformed | ev.Unknown):
+            assert sum(session.deviations.values()) == before + 1
+            faults += 1
+
+    assert events == MUTATED // 2
+    assert faults == session.deviations["malformed"] + session.deviations["unknown_event"]
+    assert faults > events // 10
+    assert set(session.deviations) <= set(DEVIATION_KINDS)
+    assert sum(session.scorecard.values()) == sum(session.deviations.values())
+
+
+def test_memory_stays_bounded_whatever_comes():
+    session = Session()
+    session.opened()
+    messages = list(mutated(7, 4_000))
+
+    def kept_after(rounds):
+        for _ in range(rounds):
+            for message in messages:
+                session.receive(message)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    kept_after(1)
+    tracemalloc.start()
+    try:
+        first = kept_after(1)
+        later = kept_after(3)
+    finally:
+        tracemalloc.stop()
+
+    assert later - first < 64_000
+
+
+SENT = st.sampled_from(
+    [
+        ev.UpdateSession(session={"type": "realtime"}),
+        ev.Append(audio=b"\0" * 4_800),
+        ev.Append(audio=b"\0" * 480),
+        ev.Commit(),
+        ev.ClearBuffer(),
+        ev.CreateResponse(),
+        ev.CancelResponse(),
+        ev.CreateItem(item={"type": "message", "role": "user", "content": []}),
+    ]
+)
+FACTS = st.sampled_from(["opened", "closing", "closed"])
+RECEIVED = st.sampled_from(conversation()) | st.binary(max_size=40)
+
+
+def snapshot(session):
+    return (
+        *(session.state, session.config, session.uncommitted_bytes, session.input_format),
+        *(session.output_format, {name: set(items) for name, items in session.active.items()}),
+        *(dict(session.deviations), session.session_id, session.model),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(SENT | FACTS | RECEIVED, max_size=40))
+def test_any_order_moves_the_session_is_refused_unchanged_or_counts(steps):
+    session, order = Session(), list(State)
+    for step in steps:
+        before, rank = snapshot(session), order.index(session.state)
+        if isinstance(step, bytes):
+            event = session.receive(step)
+            assert isinstance(event, ev.ServerEvent | ev.Unknown | ev.Malformed)
+        else:
+            try:
+                getattr(session, step)() if isinstance(step, str) else session.send(step)
+            except LocalProtocolError:
+                assert snapshot(session) == before
+        assert order.index(session.state) >= rank
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.permutations(conversation()))
+def test_a_conversation_in_any_order_ends_ready_with_nothing_active(messages):
+    session = Session()
+    session.opened()
+    for message in messages:
+        session.receive(message)
+
+    assert session.state is State.READY
+    assert len(session.active) <= 2
