@@ -137,12 +137,13 @@ class RealtimeAdapter:
         self.closed = self.last_error = None
         self._dial()
         limit = self.workload.timeouts.session
-        deadline = self._upgraded() + int(limit * 1e9)
+        upgraded_at = self.upgraded_at or monotonic_ns()
+        deadline = upgraded_at + int(limit * 1e9)
         self._reach(State.CREATED, deadline, "session.created")
-        self.steps["created"] = (monotonic_ns() - self._upgraded()) / 1e9
+        self.steps["created"] = (monotonic_ns() - upgraded_at) / 1e9
         self.send(UpdateSession(session=self._configuration()))
         self._reach(State.READY, deadline, "session.updated")
-        self.steps["updated"] = (monotonic_ns() - self._upgraded()) / 1e9
+        self.steps["updated"] = (monotonic_ns() - upgraded_at) / 1e9
 
     def _dial(self) -> None:
         dial, limit = self.endpoint.dial(), self.workload.timeouts.connect
@@ -165,13 +166,10 @@ class RealtimeAdapter:
                     SessionOutcome.TIMEOUT, str(error), code=error.step, phase=Phase.CONNECT
                 ) from None
             raise SessionFailed(SessionOutcome.REFUSED, str(error), code=error.step) from None
+        self.upgraded_at = self.transport.upgraded_at
         census().transports.add(self.transport)
         self.steps.update(self.transport.steps)
         self.session.opened()
-
-    def _upgraded(self) -> int:
-        assert self.transport is not None
-        return self.transport.upgraded_at
 
     def _configuration(self) -> dict[str, Any]:
         workload = self.workload

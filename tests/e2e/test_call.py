@@ -1,0 +1,256 @@
+"""Calls over real sockets to a simulator in its own process, held against its truth log."""
+
+import random
+from contextlib import contextmanager
+
+import gevent
+import pytest
+from endpoint import running_simulator
+
+from harness.adapter import SessionFailed
+from harness.audio import AudioChunk
+from harness.call import Call, CallEnded
+from harness.corpus import load_corpus
+from harness.options import parse_workload
+from harness.realtime.dialects import parse_endpoint
+from harness.records import Flag, Identity, Kind, Outcome, Phase, SessionOutcome
+
+pytestmark = pytest.mark.e2e
+
+LATEST = 250_000_000  # ns: on a busy machine a message may be read late, never early
+
+
+class Caller:
+    """What one call left behind."""
+
+    def __init__(self, url, *, seed=1, stopping=lambda: False, **options):
+        self.turns, self.sessions = [], []
+        workload = parse_workload({"pause": "10ms", "listen": "done", **options})
+        self.call = Call(
+            parse_endpoint(url, model=workload.model),
+            workload,
+            corpus=load_corpus(),
+            identity=Identity(run="r", caller=seed),
+            rng=random.Random(seed),
+            on_turn=self.turns.append,
+            on_session=self.sessions.append,
+            stopping=stopping,
+        )
+
+    @property
+    def ended(self):
+        return self.sessions[-1]
+
+
+def truth_of(simulator, turns):
+    by_id = {line["response_id"]: line for line in simulator.truth()}
+    return [(turn, [by_id[name] for name in turn.response_ids]) for turn in turns]
+
+
+@contextmanager
+def conversation(*simulate, **options):
+    with running_simulator("--answer", "600ms", *simulate) as simulator:
+        caller = Caller(simulator.url, **options)
+        with caller.call as call:
+            yield simulator, caller, call
+
+
+@pytest.mark.parametrize("vad", ["none", "server_vad"])
+def test_what_is_measured_is_what_the_simulator_did(vad):
+    with running_simulator("--answer", "400ms", "--ttfa", "lognormal(150ms, 0.5)") as simulator:
+        callers = [Caller(simulator.url, seed=seed, turn_detection=vad) for seed in range(5)]
+
+        def converse(caller):
+            with caller.call as call:
+                call.say("Yes, please.")
+                call.say("At eight, please.")
+
+        gevent.joinall([gevent.spawn(converse, caller) for caller in callers], raise_error=True)
+        turns = [turn for caller in callers for turn in caller.turns]
+        truth = truth_of(simulator, turns)
+        responses = {line["response_id"] for line in simulator.truth()}
+
+    assert [turn.outcome for turn in turns] == [Outcome.COMPLETED] * 10
+    for turn, (line,) in truth:
+        assert line["first_out"] <= turn.marks["first_audio"] <= line["first_out"] + LATEST
+        if vad == "none":
+            assert turn.marks["commit"] <= line["commit_in"]
+            frame = 0.020
+            assert 0 <= turn.metrics["ttfa"] - turn.metrics["ttfa_commit"] <= frame + LATEST / 1e9
+        else:
+            stopped = line["speech_stopped_out"]
+            assert stopped <= turn.marks["detected"] <= stopped + LATEST
+    assert {name for turn in turns for name in turn.response_ids} == responses
+    assert {caller.ended.outcome for caller in callers} == {SessionOutcome.ENDED}
+    assert all(caller.ended.deviations == {} for caller in callers)
+    assert all(caller.ended.audio_sent_s == caller.ended.audio_due_s for caller in callers)
+
+
+def test_a_barge_in_stops_the_answer_and_the_next_is_heard():
+    with conversation("--answer", "4s", "--speed", "1.5", listen="playback") as (_, caller, call):
+        first = call.say("What's on the menu?", listen=0.3)
+        assert first.outcome is None
+        second = call.say("Yes, please.")
+
+    assert first.outcome is Outcome.CANCELLED
+    assert Flag.INTERRUPTED in first.flags
+    assert 0.3 <= first.audio_heard_s < 4
+    assert first.metrics["interrupt_stop"] is not None
+    assert second.outcome is Outcome.COMPLETED
+    assert second.audio_heard_s == pytest.approx(4.0)
+    assert [turn.turn for turn in caller.turns] == [0, 1]
+
+
+def test_a_tool_is_called_and_answered_and_the_answer_belongs_to_the_turn():
+    options = {"tool_rate": "1", "tool_latency": "100ms"}
+    with conversation("--tool-rate", "0", **options) as (simulator, _, call):
+        turn = call.say("What's on the menu?")
+        ((_, lines),) = truth_of(simulator, [turn])
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert [used.outcome for used in turn.tools] == ["ok"]
+    assert len(turn.response_ids) == 2
+    assert turn.own_delay_s >= 0.1
+    assert lines[1]["tool_output_in"] >= turn.marks["tool_output"]
+    assert turn.marks["answer_audio"] >= lines[1]["first_out"]
+
+
+def test_the_agent_may_speak_first():
+    with conversation(speaks_first="yes") as (_, caller, _):
+        pass
+
+    (turn,) = caller.turns
+    assert (turn.kind, turn.outcome) == (Kind.GREETING, Outcome.COMPLETED)
+    assert turn.metrics["ttfa_request"] > 0
+    assert turn.written_at is not None
+
+
+def test_something_may_be_said_in_writing():
+    with conversation() as (_, _, call):
+        turn = call.send_text("A table for two, please.")
+
+    assert (turn.kind, turn.outcome) == (Kind.TEXT, Outcome.COMPLETED)
+
+
+def test_a_turn_that_times_out_is_recorded_and_the_call_goes_on():
+    options = {"timeout_first_audio": "300ms"}
+    with conversation("--ttfa", "uniform(10s, 20s)", **options) as (_, caller, call):
+        first = call.say("Yes, please.")
+        second = call.say("Yes, please.")
+
+    assert [(turn.outcome, turn.phase) for turn in (first, second)] == [
+        (Outcome.TIMEOUT, Phase.FIRST_AUDIO)
+    ] * 2
+    assert first.unanswered
+    assert first.limits_s == pytest.approx(0.3)
+    assert caller.ended.outcome is SessionOutcome.ENDED
+
+
+def test_an_impatient_caller_hangs_up():
+    with (
+        pytest.raises(CallEnded),
+        conversation("--ttfa", "10s", patience="200ms") as (_, caller, call),
+    ):
+        call.say("Yes, please.")
+
+    (turn,) = caller.turns
+    assert turn.outcome is Outcome.ABANDONED
+    assert caller.ended.outcome is SessionOutcome.ENDED
+
+
+def test_an_endpoint_that_goes_away_ends_the_call_and_keeps_what_was_measured():
+    with running_simulator("--answer", "20s", "--speed", "1", "--ttfa", "50ms") as simulator:
+        caller = Caller(simulator.url, listen="playback")
+
+        def converse():
+            with caller.call as call:
+                call.say("Yes, please.", listen=0.2)
+                simulator.stop()
+                call.say("Yes, please.")
+
+        with pytest.raises(CallEnded):
+            converse()
+        turn = caller.turns[0]
+
+    assert turn.outcome in (Outcome.DISCONNECTED, Outcome.CANCELLED)
+    assert turn.audio_received_s > 0
+    assert caller.ended.outcome is SessionOutcome.DISCONNECTED
+    assert caller.ended.close_code is not None
+
+
+def test_a_killed_caller_records_its_turn_as_cut():
+    with running_simulator("--ttfa", "30s") as simulator:
+        caller = Caller(simulator.url)
+
+        def converse():
+            with caller.call as call:
+                call.say("Yes, please.")
+
+        greenlet = gevent.spawn(converse)
+        with gevent.Timeout(20):
+            while not caller.call.recorder.open_turns:
+                gevent.sleep(0.01)
+        greenlet.kill()
+
+    (turn,) = caller.turns
+    assert turn.outcome is Outcome.CUT
+    assert turn.flags == [Flag.CENSORED]
+    assert caller.ended.outcome is SessionOutcome.ENDED
+
+
+def test_once_stopping_no_turn_begins():
+    with (
+        pytest.raises(CallEnded),
+        conversation(stopping=lambda: True) as (_, caller, call),
+    ):
+        call.say("Yes, please.")
+
+    assert caller.turns == []
+    assert caller.ended.outcome is SessionOutcome.ENDED
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "code"),
+    [(["--api-key", "right"], "m", "http_401"), (["--model", "known"], "m", None)],
+)
+def test_a_refused_session_says_why(options, model, code):
+    with running_simulator(*options) as simulator:
+        caller = Caller(simulator.url, model=model)
+        with pytest.raises(CallEnded) as refusal, caller.call:
+            pass
+
+    assert caller.ended.outcome is SessionOutcome.REFUSED
+    assert caller.ended.code == code or caller.ended.code
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_verbs_talk_and_listen_without_a_call():
+    with running_simulator("--answer", "600ms", "--ttfa", "50ms") as simulator:
+        adapter = Caller(simulator.url).call.adapter.__class__(
+            parse_endpoint(simulator.url, model="m"), parse_workload({})
+        )
+        with adapter:
+            for _ in range(2):
+                adapter.send_audio(AudioChunk(b"\x10\x27" * 12_000))
+                heard = b""
+                while chunk := adapter.recv_audio(20).data:
+                    heard += chunk
+                assert len(heard) / 48_000 == pytest.approx(0.6)
+            adapter.interrupt()
+        adapter.disconnect()
+
+
+def test_no_one_at_the_other_end_is_one_clear_line():
+    caller = Caller("ws://127.0.0.1:9")
+    with pytest.raises(CallEnded, match=r"127\.0\.0\.1"), caller.call:
+        pass
+
+    assert caller.ended.outcome is SessionOutcome.REFUSED
+    assert caller.ended.code == "tcp"
+
+
+def test_a_failed_connection_raises_for_the_verbs():
+    adapter = Caller("ws://127.0.0.1:9").call.adapter
+
+    with pytest.raises(SessionFailed, match=r"127\.0\.0\.1"):
+        adapter.connect()
