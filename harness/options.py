@@ -206,7 +206,7 @@ OPTIONS = (
     Option(flag="--tool-latency", default="lognormal(200ms, 0.3)", parse=parse_distribution, help="How long the simulated tool takes."),
     Option(flag="--barge-in-rate", default="0", parse=_share, help="Share of answers a caller talks over."),
     Option(flag="--seed", default="1", parse=_whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
-    Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<1%%"; repeatable, ";" between several.'),
+    Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),
     Option(flag="--session", parse=_json_object, form=False, metavar="FILE", help="JSON object merged into session.update."),
     Option(flag="--header", default="", repeat=True, parse=_headers, form=False, metavar="'NAME: VALUE'", help="A header of the handshake; secrets belong in REALTIME_HEADERS."),
     Option(flag="--ca-file", parse=_file, form=False, metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),

@@ -1,0 +1,91 @@
+"""What the callers of one process share: the setup, their numbers, and where their records go."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from harness.health import HealthMonitor
+from harness.records import Health, Session, Turn
+from harness.swarm.callers import Numbers
+from harness.swarm.setup import Setup
+
+__all__ = ["Crowd", "Sink"]
+
+
+class Sink(Protocol):
+    """Takes finished records."""
+
+    def on_turn(self, turn: Turn) -> None:
+        """A turn that ended."""
+        ...
+
+    def on_session(self, session: Session) -> None:
+        """A session that starts, or one that ended."""
+        ...
+
+    def on_health(self, health: Health) -> None:
+        """A second of this process."""
+        ...
+
+
+class Crowd:
+    """
+    The callers of one process during one run.
+
+    Args:
+        run: The run's name.
+        worker: This process's, unique in the swarm.
+        setup: What they do.
+        numbers: Where callers have their numbers from.
+        sinks: Where records go, in this order.
+        users: How many users run now.
+        list_tools: Told the names of the user's own tools.
+        abandon: Ends the run, for the reason given in one line.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        run: str,
+        worker: str,
+        setup: Setup,
+        numbers: Numbers,
+        sinks: Sequence[Sink],
+        users: Callable[[], int],
+        list_tools: Callable[[Iterable[str]], None],
+        abandon: Callable[[str], None],
+    ) -> None:
+        self.run = run
+        self.worker = worker
+        self.setup = setup
+        self.numbers = numbers
+        self.list_tools = list_tools
+        self.abandon = abandon
+        self.stopping = False
+        self._sinks = tuple(sinks)
+        self._monitor = HealthMonitor(self.on_health, users)
+
+    def begin(self) -> None:
+        """Watch this process while the run lasts."""
+        self._monitor.start()
+
+    def end(self) -> None:
+        """The run is over; the last, begun second of health is recorded."""
+        self.stopping = True
+        self._monitor.stop()
+
+    def on_turn(self, turn: Turn) -> None:
+        """Hand a finished turn to every sink."""
+        for sink in self._sinks:
+            sink.on_turn(turn)
+
+    def on_session(self, session: Session) -> None:
+        """Hand a session that starts, or one that ended, to every sink."""
+        for sink in self._sinks:
+            sink.on_session(session)
+
+    def on_health(self, health: Health) -> None:
+        """Hand a second of this process to every sink."""
+        health.run, health.worker = self.run, self.worker
+        for sink in self._sinks:
+            sink.on_health(health)

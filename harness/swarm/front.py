@@ -1,0 +1,282 @@
+"""The process one talks to, a local or a master one: checks, records, serves and shows a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust.stats import StatsEntry
+
+from harness import __version__
+from harness.sinks.prometheus import Page
+from harness.sinks.rundir import RunDirectory, RunDirectoryError
+from harness.sinks.tally import Labels, Tally, merge
+from harness.swarm.cli_options import check_values, safe_values
+from harness.swarm.embedded import EmbeddedSimulator, SimulatorError
+from harness.swarm.live import LiveView, Progress, percentile
+from harness.swarm.preflight import probe_targets
+from harness.swarm.recording import Recording, describe_run
+from harness.swarm.rows import VOICE
+from harness.swarm.setup import Setup, SetupError
+from harness.swarm.station import Station, refuse, say
+from harness.swarm.web import MetricsServer, add_metrics, check_start_form, port_is_free
+
+__all__ = ["FrontStation"]
+
+logger = logging.getLogger("harness")
+
+
+class FrontStation(Station):
+    """
+    What local and master processes have in common.
+
+    A run begins with Locust's ``test_start`` and is over with ``test_stop``; then its last records
+    are waited for and its report is made, in a greenlet that ``quitting`` waits for.
+    """
+
+    def __init__(self, environment: Any, web_ui: Any) -> None:
+        super().__init__(environment)
+        self.web_ui = web_ui
+        self.recording: Recording | None = None
+        self._simulator: EmbeddedSimulator | None = None
+        self._finishing: gevent.Greenlet[..., None] | None = None
+        self._shutting_down: Any = None  # the greenlet that is at it
+        self._servers: list[MetricsServer] = []
+        self._started = 0.0
+        self._users_max = 0
+        self._watch: gevent.Greenlet[..., None] | None = None
+        self._view = LiveView(self.progress)
+
+    # What differs between a local process and a master.
+
+    @property
+    def dials(self) -> bool:
+        """Whether callers are here, or in processes forked from this one."""
+        raise NotImplementedError
+
+    def begin_crowd(self, recording: Recording, setup: Setup) -> None:
+        """Let users of the run begin."""
+        raise NotImplementedError
+
+    def end_crowd(self) -> dict[str, Any]:
+        """Wait for the last records; return what ``run.json`` is to say of the workers."""
+        raise NotImplementedError
+
+    def count(self) -> Tally:
+        """What was counted in the run so far, here or by the workers."""
+        raise NotImplementedError
+
+    def workers(self) -> dict[str, int]:
+        """How many workers are in which state."""
+        raise NotImplementedError
+
+    def look_after_workers(self) -> None:
+        """Called once a second while a run lasts."""
+
+    # Before anything runs.
+
+    def prepare(self) -> None:
+        """Check what can be checked, and open what serves; exits with one line if it can't be."""
+        self.options.only_summary = True  # our own view takes the place of Locust's tables
+        self._check_ports()
+        try:
+            check_values(vars(self.options))
+            self.given_hosts = self._hosts_or_simulator()
+            if self.given_hosts:
+                self._preflight()
+        except (SetupError, SimulatorError, ValueError) as error:
+            self.refuse(str(error))
+        page = Page(self.tally, monotonic)
+        if self.web_ui is not None:
+            check_start_form(self.web_ui, self._check_form)
+            add_metrics(self.web_ui, page)
+        self._serve_metrics(page)
+
+    def refuse(self, reason: str) -> None:
+        """Don't start: one line, exit code 2, nothing left running."""
+        if self._simulator is not None:
+            self._simulator.stop()
+        refuse(reason)
+
+    @property
+    def starts_by_itself(self) -> bool:
+        """Whether load starts without anyone pressing a button."""
+        return bool(self.options.headless or self.options.autostart)
+
+    def _check_ports(self) -> None:
+        web_ui = self.web_ui
+        if web_ui is not None and not port_is_free(web_ui.host, web_ui.port):
+            refuse(f"port {web_ui.port} is taken: choose another with --web-port")
+
+    def _serve_metrics(self, page: Page) -> None:
+        if not self.options.metrics_port:
+            return
+        port = int(self.options.metrics_port)
+        try:
+            self._servers.append(MetricsServer(port, page))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            self.refuse(f"can't serve metrics on port {port}: {reason}; choose another")
+
+    def _hosts_or_simulator(self) -> list[str]:
+        hosts = self.hosts()
+        if hosts:
+            return hosts
+        if not self.dials:
+            if self.starts_by_itself:
+                raise SetupError("a master starts no simulator: name a host with --host")
+            return []
+        self._simulator = EmbeddedSimulator(Path(self.options.run_dir))
+        self.environment.host = self._simulator.url
+        say(f"no --host: calling the embedded simulator at {self._simulator.url}")
+        return [self._simulator.url]
+
+    def _preflight(self) -> None:
+        setup = self.read_setup(self.given_hosts, dials=self.dials)
+        for notice in setup.notices:
+            say(notice)
+        if self.starts_by_itself and self.dials and self._simulator is None:
+            probe_targets(setup)
+
+    def _check_form(self, posted: Mapping[str, Any], host: str | None) -> None:
+        check_values(posted)
+        setup = self.read_setup(self.given_hosts, posted=posted, host=host, dials=self.dials)
+        for notice in setup.notices:
+            logger.warning(notice)
+        if self.dials and self.recording is None:
+            probe_targets(setup)
+
+    # A run.
+
+    def begin(self) -> None:
+        """A test starts: make its directory, let callers begin."""
+        if self._finishing is not None:
+            self._finishing.join()  # the run before is being reported
+        self.trouble, self.environment.process_exit_code = "", None
+        try:
+            setup = self.read_setup(self.given_hosts, dials=self.dials)
+            self.recording = self._record(setup)
+        except (SetupError, RunDirectoryError) as error:
+            self.abandon(str(error))
+            return
+        self._started = monotonic()
+        self._users_max = self.runner.target_user_count
+        self.begin_crowd(self.recording, setup)
+        self._watch = gevent.spawn(self._watch_users)
+        self._view.start()
+
+    def end(self) -> None:
+        """A test has stopped: close its run, in a greenlet."""
+        if self.recording is not None and self._finishing is None:
+            self._finishing = gevent.spawn(self._finish, self.recording)
+
+    def abandon(self, reason: str) -> None:
+        """End a run that can't go on; once."""
+        if self.trouble:
+            return
+        self.trouble = reason
+        say(reason)
+        self.environment.process_exit_code = 2
+        gevent.spawn(self.runner.quit if self.options.headless else self.runner.stop)
+
+    def shut_down(self) -> None:
+        """Locust quits: end the run as if it had been stopped, and take its exit code."""
+        me = gevent.getcurrent()
+        if self._shutting_down not in (None, me):
+            Event().wait()  # another greenlet is at it, and will end this process
+        self._shutting_down = me
+        self.close_run()
+        for server in self._servers:
+            server.stop()
+        if self._simulator is not None:
+            self._simulator.stop()
+
+    def close_run(self) -> None:
+        """Stop a run that is not over, and wait until its report is made."""
+        if self.recording is not None and self._finishing is None:
+            self.runner.stop()
+        if self._finishing is not None:
+            self._finishing.join()
+
+    def _record(self, setup: Setup) -> Recording:
+        run = describe_run(
+            options=safe_values(vars(self.options)),
+            target=setup.targets,
+            load=self._load(),
+            truth=self._simulator.truth if self._simulator else None,
+        )
+        directory = RunDirectory.create(Path(self.options.run_dir), run)
+        return Recording(directory, self.abandon)
+
+    def _load(self) -> dict[str, Any]:
+        options, environment = self.options, self.environment
+        return {
+            "locustfile": environment.locustfile,
+            "user_classes": [cls.__name__ for cls in environment.user_classes],
+            "users": options.num_users,
+            "spawn_rate": options.spawn_rate,
+            "run_time_s": options.run_time,
+            "stop_timeout_s": environment.stop_timeout,
+        }
+
+    def _watch_users(self) -> None:
+        while True:
+            gevent.sleep(1.0)
+            self.look_after_workers()
+            self._users_max = max(self._users_max, self.runner.target_user_count)
+
+    def _finish(self, recording: Recording) -> None:
+        facts = self.end_crowd()
+        if self._watch is not None:
+            self._watch.kill()
+        self._view.stop()
+        recording.finish(users_max=self._users_max, **facts)
+        self.environment.process_exit_code = 2 if self.trouble else recording.exit_code
+        self.recording, self._finishing = None, None
+        self._concluded = recording
+        if not self.options.headless:
+            self.conclude()
+
+    def conclude(self) -> None:
+        """Say how the last run ended."""
+
+    # What is shown while it lasts.
+
+    def tally(self) -> Tally:
+        """What was counted, and how many users and workers there are now."""
+        gauges: dict[str, dict[Labels, float]] = {
+            "users": {(): self.runner.user_count},
+            "users_target": {(): self.runner.target_user_count},
+            "workers": {(state,): n for state, n in self.workers().items()},
+        }
+        if self.recording is not None:
+            run = self.recording.directory
+            gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
+        return merge([self.count(), Tally(gauges=gauges)])
+
+    def progress(self) -> Progress:
+        """What the live view shows."""
+        turn, ttfa = self._row("turn"), self._row("ttfa")
+        elapsed = monotonic() - self._started
+        run_time = self.options.run_time
+        silent = ttfa.num_none_requests
+        return Progress(
+            elapsed=elapsed,
+            left=None if run_time is None else max(0.0, run_time - elapsed),
+            users=self.runner.user_count,
+            users_target=self.runner.target_user_count,
+            turns=turn.num_requests,
+            failed=turn.num_failures,
+            p50=percentile(ttfa.response_times, silent, 0.5),
+            p95=percentile(ttfa.response_times, silent, 0.95),
+        )
+
+    def _row(self, name: str) -> StatsEntry:
+        stats = self.environment.stats
+        found: StatsEntry | None = dict.get(stats.entries, (name, VOICE))
+        return found or StatsEntry(stats, name, VOICE)

@@ -1,0 +1,89 @@
+"""Which of Locust's events does what, in a process of its kind: local, master or worker."""
+
+import signal
+from typing import Any
+
+import gevent
+from locust import stats
+from locust.runners import MasterRunner, WorkerRunner
+
+from harness.swarm.cli_options import add_options
+from harness.swarm.front import FrontStation
+from harness.swarm.local import LocalStation
+from harness.swarm.master import MasterStation
+from harness.swarm.rows import to_the_millisecond
+from harness.swarm.worker import WorkerStation
+
+__all__ = ["install"]
+
+
+def install(events: Any) -> None:
+    """Make Locust ready for realtime users; called once, when a locustfile imports them."""
+    stats.bucket_response_time = to_the_millisecond
+    events.init_command_line_parser.add_listener(lambda parser, **_: add_options(parser))
+    events.init.add_listener(_on_init)
+
+
+def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> None:
+    # Not before: with --processes, what is opened when the locustfile is imported would be
+    # shared by all workers.
+    match runner:
+        case WorkerRunner():
+            station: Any = _worker(environment)
+        case MasterRunner():
+            station = _master(environment, web_ui)
+        case _:
+            station = _front(LocalStation(environment, web_ui))
+    environment.realtime = station
+    station.prepare()
+    _handle_ctrl_c(station)
+
+
+def _worker(environment: Any) -> WorkerStation:
+    station = WorkerStation(environment)
+    events = environment.events
+    events.test_start.add_listener(lambda **_: station.begin())
+    events.test_stop.add_listener(lambda **_: station.end())
+    events.report_to_master.add_listener(lambda data, **_: station.on_report(data))
+    events.quitting.add_listener(lambda **_: station.shut_down())
+    return station
+
+
+def _master(environment: Any, web_ui: Any) -> MasterStation:
+    station = MasterStation(environment, web_ui)
+    events = environment.events
+    events.worker_report.add_listener(
+        lambda client_id, data, **_: station.on_report(client_id, data)
+    )
+    events.worker_connect.add_listener(lambda client_id, **_: station.on_worker_connect(client_id))
+    _front(station)
+    return station
+
+
+def _front(station: FrontStation) -> FrontStation:
+    events = station.environment.events
+    events.test_start.add_listener(lambda **_: station.begin())
+    events.test_stop.add_listener(lambda **_: station.end())
+    events.quitting.add_listener(lambda **_: station.shut_down())
+    events.quit.add_listener(lambda **_: station.conclude())
+    return station
+
+
+def _handle_ctrl_c(station: Any) -> None:
+    """
+    End calls on the first Ctrl-C, cut them on the second.
+
+    Python's own handler raises KeyboardInterrupt wherever the process happens to be, in the midst
+    of a callback of the event loop, say; here only the main greenlet hears of it.
+    """
+    pressed: list[None] = []
+
+    def pressed_again() -> None:
+        hub = gevent.get_hub()
+        if pressed:
+            station.cut()
+        else:
+            pressed.append(None)
+            hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+    gevent.signal_handler(signal.SIGINT, pressed_again)

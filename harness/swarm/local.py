@@ -1,0 +1,57 @@
+"""A load test in one process: callers, records and everything that shows them."""
+
+from typing import Any
+
+from harness.sinks.counting import CountingSink
+from harness.sinks.tally import Tally
+from harness.swarm.callers import LocalNumbers
+from harness.swarm.crowd import Crowd
+from harness.swarm.front import FrontStation
+from harness.swarm.recording import Recording
+from harness.swarm.relay import clock_anchor
+from harness.swarm.rows import LocustRows
+from harness.swarm.setup import Setup
+
+__all__ = ["LocalStation"]
+
+NAME = "local"
+
+
+class LocalStation(FrontStation):
+    """The only process of a test."""
+
+    dials = True
+
+    def __init__(self, environment: Any, web_ui: Any) -> None:
+        super().__init__(environment, web_ui)
+        self._counting = CountingSink(NAME)
+
+    def begin_crowd(self, recording: Recording, setup: Setup) -> None:
+        """Let users of the run begin."""
+        self._counting = CountingSink(NAME)
+        recording.update(anchors={NAME: clock_anchor()})
+        self.crowd = Crowd(
+            run=recording.directory.id,
+            worker=NAME,
+            setup=setup,
+            numbers=LocalNumbers(),
+            sinks=[recording, self._counting, LocustRows(self.environment.events.request)],
+            users=lambda: int(self.runner.user_count),
+            list_tools=self._counting.list_tools,
+            abandon=self.abandon,
+        )
+        self.crowd.begin()
+
+    def end_crowd(self) -> dict[str, Any]:
+        """Record the last second; nothing else is on its way."""
+        if self.crowd is not None:
+            self.crowd.end()
+        return {}
+
+    def count(self) -> Tally:
+        """What was counted in the run so far."""
+        return self._counting.tally
+
+    def workers(self) -> dict[str, int]:
+        """This process, in the state of its runner."""
+        return {self.runner.state: 1}

@@ -1,0 +1,157 @@
+"""A master: hands out callers, collects what its workers measured, ends the swarm in one piece."""
+
+from typing import Any
+
+import gevent
+
+from harness.sinks.tally import Tally
+from harness.swarm.callers import CallerNumbers
+from harness.swarm.front import FrontStation
+from harness.swarm.messages import CALLERS, FINAL, RUN, TROUBLE
+from harness.swarm.recording import Recording
+from harness.swarm.relay import KEY, Collector
+from harness.swarm.setup import Setup
+from harness.swarm.station import refuse, wait_until
+
+__all__ = ["MasterStation"]
+
+FINAL_LIMIT = 6.0  # seconds to wait for last parcels; a dead worker is missing after five
+READY_LIMIT = 5.0  # seconds for stopped workers to come back, so that they can be told to quit
+CONNECT_LIMIT = 3.0  # seconds for forked workers to connect, so that they can be told to quit
+
+BUSY = ("spawning", "running")
+
+
+class MasterStation(FrontStation):
+    """The process that workers answer to."""
+
+    def __init__(self, environment: Any, web_ui: Any) -> None:
+        super().__init__(environment, web_ui)
+        self._numbers = CallerNumbers()
+        self._collector = Collector("", lambda name, lines: None)
+        self._lost: set[str] = set()
+        self._quitting: gevent.Greenlet[..., None] | None = None
+        self._quit = self.runner.quit
+        self.runner.quit = self.quit
+        self.runner.register_message(FINAL, self._on_final)
+        self.runner.register_message(CALLERS, self._on_callers)
+        self.runner.register_message(TROUBLE, self._on_trouble)
+
+    @property
+    def dials(self) -> bool:
+        """Forked workers dial from this host, with this environment."""
+        return bool(self.options.processes)
+
+    def refuse(self, reason: str) -> None:
+        """Don't start, and let no forked worker wait for a master that is gone."""
+        forked = self.options.processes or 0
+        wait_until(lambda: len(self.runner.clients) >= forked, CONNECT_LIMIT)
+        self._quit()
+        super().refuse(reason)
+
+    # A run.
+
+    def begin_crowd(self, recording: Recording, setup: Setup) -> None:
+        """Announce the run to the workers; Locust's own orders follow on the same wire."""
+        self._numbers = CallerNumbers()
+        self._lost = set()
+        self._collector = Collector(recording.directory.id, recording.append)
+        self.runner.send_message(RUN, self._announcement(recording))
+
+    def on_worker_connect(self, client_id: str) -> None:
+        """A worker joins: tell it of the run that is on."""
+        if self.recording is not None:
+            self.runner.send_message(RUN, self._announcement(self.recording), client_id)
+
+    def _announcement(self, recording: Recording) -> dict[str, Any]:
+        return {"run": recording.directory.id, "given_hosts": self.given_hosts}
+
+    def on_report(self, client_id: str, data: dict[str, Any]) -> None:
+        """A worker reports: take what is ours."""
+        if KEY in data:
+            self._receive(client_id, data.pop(KEY))
+
+    def _on_final(self, environment: Any, msg: Any, **_: Any) -> None:
+        self._receive(msg.node_id, msg.data)
+
+    def _receive(self, client_id: str, raw: dict[str, Any]) -> None:
+        known = len(self._collector.anchors)
+        self._collector.receive(client_id, raw)
+        if self.recording is not None and len(self._collector.anchors) > known:
+            self.recording.update(anchors=self._collector.anchors)
+
+    def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
+        run = self.recording.directory.id if self.recording is not None else None
+        if msg.data["run"] != run:
+            return
+        self._numbers.give_back(msg.node_id, msg.data.get("free", ()))
+        if want := msg.data.get("want", 0):
+            numbers = self._numbers.take(msg.node_id, want)
+            self.runner.send_message(CALLERS, {"run": run, "numbers": numbers}, msg.node_id)
+
+    def _on_trouble(self, environment: Any, msg: Any, **_: Any) -> None:
+        self.abandon(f"{msg.data['worker']}: {msg.data['reason']}")
+
+    def look_after_workers(self) -> None:
+        """Free the numbers of workers that went missing."""
+        gone = set(self.runner.clients) - self._live() - self._lost
+        for client in gone:
+            self._numbers.lose(client)
+        self._lost |= gone
+
+    def end_crowd(self) -> dict[str, Any]:
+        """Wait for the last parcel of every worker that lives."""
+        wait_until(lambda: not self._collector.awaited(self._live()), FINAL_LIMIT)
+        return {
+            "anchors": self._collector.anchors,
+            "workers": self._collector.workers,
+            "lost_workers": self._collector.lost,
+        }
+
+    def count(self) -> Tally:
+        """What the workers counted in the run so far."""
+        return self._collector.tally(self._live())
+
+    def workers(self) -> dict[str, int]:
+        """How many workers are in which of Locust's states."""
+        found: dict[str, int] = {"ready": 0, "spawning": 0, "running": 0, "missing": 0}
+        for client in self.runner.clients.values():
+            found[client.state] = found.get(client.state, 0) + 1
+        return found
+
+    def _live(self) -> set[str]:
+        return {c.id for c in self.runner.clients.values() if c.state != "missing"}
+
+    # The end.
+
+    def quit(self) -> None:
+        """
+        In place of Locust's ``MasterRunner.quit``, which waits half a second for its workers.
+
+        Calls are ended and their records waited for first. May be called from any greenlet, also
+        from the one that hears the workers, which must not wait.
+        """
+        if self._quitting is None:
+            self._quitting = gevent.spawn(self._drain)
+        if gevent.getcurrent() not in self.runner.greenlet:
+            self._quitting.join()
+
+    def close_run(self) -> None:
+        """Stop a run that is not over, with all workers, and wait until its report is made."""
+        self.quit()
+
+    def _drain(self) -> None:
+        before = self._live()
+        if self.runner.state in BUSY:
+            self.runner.stop()
+        self.end()
+        if self._finishing is not None:
+            self._finishing.join()
+        # Only workers that are back from their stop are told to quit.
+        wait_until(lambda: before <= self._live() | self._collector.leaving, READY_LIMIT)
+        self._quit()
+
+    def give_up_waiting(self) -> None:
+        """Ctrl-C while workers are waited for: let those that are there go."""
+        self._quit()
+        refuse("stopped before all workers were there")

@@ -1,0 +1,15 @@
+"""Names of our own messages between workers and master, and what they carry."""
+
+__all__ = ["CALLERS", "FINAL", "RUN", "TROUBLE"]
+
+RUN = "realtime_run"
+"""Master to workers, before a run's first users: ``run``, ``given_hosts``."""
+
+CALLERS = "realtime_callers"
+"""Worker to master: ``run``, and ``want`` (how many) or ``free`` (numbers). Back: ``numbers``."""
+
+FINAL = "realtime_final"
+"""Worker to master: the last parcel of a run."""
+
+TROUBLE = "realtime_trouble"
+"""Worker to master: ``worker`` can't go on, and the ``reason`` in one line."""

@@ -1,0 +1,94 @@
+"""What every process of a swarm has, whichever its part in it."""
+
+import sys
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, NoReturn
+
+import gevent
+
+from harness.swarm.crowd import Crowd
+from harness.swarm.setup import Setup, read_setup
+
+__all__ = ["DEFAULT_STOP_TIMEOUT", "Station", "refuse", "say", "wait_until"]
+
+DEFAULT_STOP_TIMEOUT = 15.0
+"""Seconds for running answers to end; Locust's own default would cut every call in mid-turn."""
+
+
+class Station:
+    """
+    A process of the swarm, as Locust's events see it.
+
+    Args:
+        environment: Locust's.
+
+    Attributes:
+        crowd: What its users share while a run lasts; ``None`` while there is none.
+        trouble: Why the run was abandoned, in one line.
+
+    """
+
+    def __init__(self, environment: Any) -> None:
+        self.environment = environment
+        self.runner = environment.runner
+        self.options = environment.parsed_options
+        self.crowd: Crowd | None = None
+        self.trouble = ""
+        if not environment.stop_timeout:
+            environment.stop_timeout = DEFAULT_STOP_TIMEOUT
+
+    def abandon(self, reason: str) -> None:
+        """End a run that can't go on, for the reason given in one line."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """End running calls at once, in mid-turn."""
+        self.environment.stop_timeout = 0
+        self.runner.user_greenlets.kill(block=False)
+
+    def hosts(self, override: str | None = None) -> list[str]:
+        """Whom users call: the host given for all, else those of their classes."""
+        host = override or self.environment.host
+        if host:
+            return [host]
+        return sorted({cls.host for cls in self.environment.user_classes if cls.host})
+
+    def read_setup(
+        self,
+        given_hosts: list[str],
+        *,
+        posted: Mapping[str, Any] | None = None,
+        host: str | None = None,
+        dials: bool = True,
+    ) -> Setup:
+        """
+        What the options, and what a web form posted over them, say.
+
+        Raises:
+            SetupError: If it makes no sense.
+
+        """
+        values = {**vars(self.options), **(posted or {})}
+        return read_setup(values, self.hosts(host), given_hosts=given_hosts, dials=dials)
+
+
+def wait_until(condition: Callable[[], bool], limit: float) -> bool:
+    """Wait for ``condition`` for at most ``limit`` seconds; whether it came true."""
+    deadline = monotonic() + limit
+    while not condition():
+        if monotonic() > deadline:
+            return False
+        gevent.sleep(0.05)
+    return True
+
+
+def say(text: str) -> None:
+    """One line for whoever started Locust."""
+    print(f"realtime-harness: {text}", file=sys.stderr, flush=True)
+
+
+def refuse(reason: str) -> NoReturn:
+    """Don't start: one line that says why, and exit code 2."""
+    say(reason)
+    sys.exit(2)

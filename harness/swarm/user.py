@@ -1,0 +1,148 @@
+"""A Locust user who makes calls: the class that locustfiles build on."""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from locust import User, between
+from locust.exception import RescheduleTask, StopUser
+from locust.user.task import LOCUST_STATE_STOPPING
+
+from harness.call import Call, CallEnded
+from harness.corpus import CorpusError
+from harness.records import Identity
+from harness.swarm.crowd import Crowd
+from harness.tools import Functions
+
+__all__ = ["RealtimeUser", "caller_rng"]
+
+
+def caller_rng(seed: int, caller: int, call: int) -> random.Random:
+    """The randomness of one call: the same for the same seed, on whatever worker it is made."""
+    return random.Random(f"{seed}/{caller}/{call}")
+
+
+class RealtimeUser(User):
+    """
+    A caller. Its tasks make calls, one at a time; between calls it waits ``wait_time``.
+
+    Example::
+
+        class Caller(RealtimeUser):
+            @task
+            def ask(self):
+                with self.call() as call:
+                    call.say("What are your opening hours?")
+
+    """
+
+    abstract = True
+    wait_time = between(1, 3)
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.tasks = [self._noting(task) for task in self.tasks]
+        self._task = ""
+        self._calls = 0
+        self._caller: int | None = None
+
+    def start(self, group: Any) -> Any:
+        """Begin, as Locust does; whoever ends gives the caller's number back."""
+        greenlet = super().start(group)
+        greenlet.link(self._leave)
+        return greenlet
+
+    @contextmanager
+    def call(
+        self,
+        *,
+        instructions: str | None = None,
+        scenario: str | None = None,
+        tools: Sequence[Any] = (),
+    ) -> Iterator[Call]:
+        """
+        Dial, configure the session, and hang up at the end of the ``with`` block.
+
+        Should the session end before the block does, the rest of the block is skipped; should
+        there be no session at all, the rest of the task. Both have been recorded then.
+
+        Args:
+            instructions: Instead of ``--instructions``.
+            scenario: Label of these turns, one of a few; default: class and task.
+            tools: Functions that the endpoint may call.
+
+        """
+        crowd = self._crowd()
+        call = self._new_call(crowd, instructions, scenario, tools)
+        connected = False
+        try:
+            with call:
+                connected = True
+                yield call
+        except CallEnded:
+            if not connected:
+                raise RescheduleTask from None
+        except CorpusError as error:
+            crowd.abandon(str(error))
+            raise StopUser from None
+
+    def _crowd(self) -> Crowd:
+        crowd: Crowd | None = self.environment.realtime.crowd
+        if crowd is None or self._is_stopping():
+            raise StopUser
+        return crowd
+
+    def _new_call(
+        self, crowd: Crowd, instructions: str | None, scenario: str | None, tools: Sequence[Any]
+    ) -> Call:
+        setup = crowd.setup
+        if self._caller is None:
+            self._caller = crowd.numbers.take()
+        self._calls += 1
+        if tools:
+            crowd.list_tools(schema["name"] for schema in Functions(tools).schemas)
+        endpoint = setup.endpoints[self.host or ""]
+        identity = Identity(
+            run=crowd.run,
+            worker=crowd.worker,
+            caller=self._caller,
+            call=self._calls,
+            scenario=scenario or ".".join(filter(None, (type(self).__name__, self._task))),
+            model=setup.workload.model,
+            target=endpoint.target,
+        )
+        return Call(
+            endpoint,
+            setup.workload,
+            corpus=setup.corpus,
+            identity=identity,
+            rng=caller_rng(setup.workload.seed, self._caller, self._calls),
+            on_turn=crowd.on_turn,
+            on_session=crowd.on_session,
+            stopping=self._is_stopping,
+            tools=tools,
+            instructions=instructions,
+        )
+
+    def _is_stopping(self) -> bool:
+        crowd: Crowd | None = self.environment.realtime.crowd
+        return self._state == LOCUST_STATE_STOPPING or crowd is None or crowd.stopping
+
+    def _noting(self, task: Any) -> Any:
+        """The same task, noting its name for the scenario; a nested task set stays as it is."""
+        if isinstance(task, type):
+            return task
+
+        @wraps(task)
+        def noted(user: "RealtimeUser") -> Any:
+            user._task = task.__name__
+            return task(user)
+
+        return noted
+
+    def _leave(self, _: Any) -> None:
+        crowd: Crowd | None = self.environment.realtime.crowd
+        if crowd is not None and self._caller is not None:
+            crowd.numbers.give_back(self._caller)

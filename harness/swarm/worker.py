@@ -1,0 +1,150 @@
+"""A worker: callers whose records and counts go to the master."""
+
+import socket
+import time
+from typing import Any
+
+import gevent
+
+from harness.sinks.counting import CountingSink
+from harness.sinks.prometheus import Page
+from harness.sinks.tally import Tally
+from harness.swarm.callers import RemoteNumbers
+from harness.swarm.crowd import Crowd
+from harness.swarm.messages import CALLERS, FINAL, RUN, TROUBLE
+from harness.swarm.relay import KEY, Shipper
+from harness.swarm.rows import LocustRows
+from harness.swarm.setup import SetupError
+from harness.swarm.station import Station, say
+from harness.swarm.web import MetricsServer
+
+__all__ = ["WorkerStation"]
+
+MASTER_SILENT = 10.0  # seconds without a heartbeat after which the master is lost
+HASTE = 3.0  # seconds for running answers to end when it is
+
+
+class WorkerStation(Station):
+    """One of the processes that carry the callers of a master's run."""
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._announced: dict[str, Any] = {}
+        self._shipper: Shipper | None = None
+        self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
+        self._counting = CountingSink()
+        self._leaving = False
+        self._server: MetricsServer | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique in the swarm: the host, and the index that the master gave."""
+        return f"{socket.gethostname()}-{self.runner.worker_index}"
+
+    def prepare(self) -> None:
+        """Listen to the master, and serve this process's own metrics if asked to."""
+        self.runner.register_message(RUN, self._on_run)
+        self.runner.register_message(CALLERS, self._on_callers)
+        gevent.spawn(self._watch_master)
+        self._serve_metrics()
+
+    # Messages.
+
+    def _on_run(self, environment: Any, msg: Any, **_: Any) -> None:
+        self._announced = dict(msg.data)
+
+    def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
+        if msg.data["run"] == self._announced.get("run"):
+            self._numbers.arrived(msg.data["numbers"])
+
+    def _ask_for_callers(self, n: int) -> None:
+        self.runner.send_message(CALLERS, {"run": self._announced["run"], "want": n})
+
+    def _give_callers_back(self, numbers: list[int]) -> None:
+        self.runner.send_message(CALLERS, {"run": self._announced["run"], "free": numbers})
+
+    def on_report(self, data: dict[str, Any]) -> None:
+        """Locust reports to the master: add what is ours."""
+        if self._shipper is not None:
+            data[KEY] = self._shipper.pack()
+
+    # A run.
+
+    def begin(self) -> None:
+        """The master starts a run: let users begin."""
+        self.trouble, self.crowd = "", None
+        if not self._announced:
+            self.abandon("the master does not run realtime-harness")
+            return
+        try:
+            setup = self.read_setup(list(self._announced["given_hosts"]))
+        except SetupError as error:
+            self.abandon(str(error))
+            return
+        self._counting = CountingSink(self.name)
+        self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
+        self._shipper = Shipper(self._announced["run"], self.name, self._counting.tally)
+        self.crowd = Crowd(
+            run=self._announced["run"],
+            worker=self.name,
+            setup=setup,
+            numbers=self._numbers,
+            sinks=[self._shipper, self._counting, LocustRows(self.environment.events.request)],
+            users=lambda: int(self.runner.user_count),
+            list_tools=self._counting.list_tools,
+            abandon=self.abandon,
+        )
+        self.crowd.begin()
+
+    def end(self) -> None:
+        """All users have ended: ship the last records at once, the next report may be too late."""
+        # Else Locust sleeps as long once more before it tells the master that it is ready.
+        self.environment.stop_timeout = 0
+        shipper, self._shipper = self._shipper, None
+        if self.crowd is None or shipper is None:
+            return
+        self.crowd.end()
+        self.runner.send_message(FINAL, shipper.pack(final=True, leaving=self._leaving))
+
+    def abandon(self, reason: str) -> None:
+        """Tell the master that this worker can't go on, and why; once."""
+        if not self.trouble:
+            self.trouble = reason
+            self.runner.send_message(TROUBLE, {"worker": self.name, "reason": reason})
+
+    def shut_down(self) -> None:
+        """Locust quits: end calls and ship what is left before it says goodbye to the master."""
+        self._leaving = True
+        if self._shipper is not None:
+            self.runner.stop()
+        if self.environment.process_exit_code is None:
+            self.environment.process_exit_code = (
+                0  # failures of the target are the master's to tell
+            )
+        if self._server is not None:
+            self._server.stop()
+
+    def _watch_master(self) -> None:
+        while True:
+            gevent.sleep(1.0)
+            heard = self.runner.last_heartbeat_timestamp
+            if heard is not None and time.time() - heard > MASTER_SILENT:
+                break
+        say(f"{self.name}: the master has been silent for {MASTER_SILENT:g} s: hanging up")
+        self.environment.stop_timeout = HASTE
+        self.environment.process_exit_code = 2
+        self.runner.quit()
+
+    def _serve_metrics(self) -> None:
+        if not self.options.metrics_port:
+            return
+        port = int(self.options.metrics_port)
+        if self.options.processes:
+            port += 1 + self.runner.worker_index
+        try:
+            self._server = MetricsServer(port, Page(self._tally, time.monotonic))
+        except OSError as error:
+            say(f"{self.name}: can't serve metrics on port {port}: {error.strerror or error}")
+
+    def _tally(self) -> Tally:
+        return self._counting.tally
