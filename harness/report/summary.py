@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
-from harness.records import TURN_FAILURES, Flag
+from harness.records import TURN_FAILURES, Flag, SessionOutcome
 from harness.report.concurrency import open_sessions
 from harness.report.load import Run
 from harness.report.rows import SEGMENT_COLUMNS
@@ -90,7 +90,8 @@ def _trust(run: Run) -> dict[str, Any]:
         "workers": worker_health(run),
         "slices": slice_verdicts(run),
         "lost_workers": run.meta.get("lost_workers") or [],
-        "master_lost": bool(run.meta.get("master_lost")),
+        # A run that ended says so before its report is made.
+        "master_lost": run.meta.get("state") == "running",
         "preflight": run.meta.get("preflight"),
     }
 
@@ -170,13 +171,12 @@ def _troubles(run: Run) -> dict[str, Any]:
     turns, sessions = run.turns, run.sessions
     failed = turns[turns["outcome"].isin(list(TURN_FAILURES))]
     errors = Counter(_tally(failed["code"]))
-    # A session that failed under a turn has given the turn its code.
-    barren = sessions[
-        sessions["ended"] & (sessions["outcome"] != "ended") & (sessions["turns"] == 0)
-    ]
-    errors.update(_tally(barren["code"]))
+    # Codes and limits that struck in a turn were counted with it.
+    refused = sessions[sessions["outcome"] == SessionOutcome.REFUSED.value]
+    errors.update(_tally(refused["code"]))
     timeouts = Counter(_tally(turns[turns["outcome"] == "timeout"]["phase"]))
-    timeouts.update(_tally(sessions["phase"][sessions["phase"].isin(SESSION_PHASES)]))
+    late = sessions["outcome"] == SessionOutcome.TIMEOUT.value
+    timeouts.update(_tally(sessions[late & sessions["phase"].isin(SESSION_PHASES)]["phase"]))
     return {
         "errors": dict((errors + _added(sessions["errors"])).most_common()),
         "timeouts": dict(timeouts.most_common()),

@@ -1,0 +1,118 @@
+import re
+
+import pytest
+from rundirs import answered, crowd, second, session, silent, write_run
+
+from harness.report.files import write_page, write_summary
+from harness.report.load import load_run
+from harness.report.summary import summarise
+
+
+def page_of(path):
+    run = load_run(path)
+    return write_page(run, summarise(run)).read_text()
+
+
+def text_of(page):
+    """What the page says outside of its scripts and styles."""
+    bare = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bare))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    meta = {"options": {"slo": "ttfa:p50<0.8s;ttfa:p99.9<1s", "voice": "alloy"}}
+    return page_of(crowd(tmp_path_factory.mktemp("crowd"), meta=meta))
+
+
+def test_the_page_fetches_nothing(page):
+    markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+    assert re.findall(r"(?:src|href)\s*=\s*[\"']([^\"']*)", markup) == ["data:,"]
+    assert "http:" not in markup
+    assert "https:" not in markup
+    assert "@import" not in markup
+    assert "url(" not in markup
+    assert "default-src 'none'" in page
+    assert "$schema" not in page.split('id="plots"')[1]
+
+
+def test_the_plot_library_stands_in_the_page_once(page):
+    assert page.count("window.vegaEmbed") == 1
+
+
+def test_every_plot_has_its_place(page):
+    for name in ("ttfa", "concurrency", "outcomes", "distribution", "waterfall"):
+        assert page.count(f'id="plot-{name}"') == 1
+
+
+def test_verdict_objectives_and_headline_come_first(page):
+    said = text_of(page)
+
+    words = ("VALID", "Objectives", "ttfa:p50&lt;0.8s", "TTFA p50", "What a caller felt")
+    order = [said.index(word) for word in words]
+    assert order == sorted(order)
+    assert "✓ met" in said
+    assert "? undecidable" in said
+
+
+def test_a_percentile_too_thin_is_a_dash_that_says_why(page):
+    assert '<td title="too few turns carry it: fewer than ten lie beyond it">–</td>' in page
+
+
+def test_a_percentile_that_reaches_the_unanswered_is_above_their_limit(tmp_path):
+    turns = [answered(n) for n in range(20)] + [silent(n, limit=22.0) for n in range(20)]
+
+    page = page_of(write_run(tmp_path, turns, health=[second()]))
+
+    assert re.search(r'<td title="it reaches the unanswered[^"]*">&gt; 22 s</td>', page)
+
+
+def test_a_run_without_turns_says_so(tmp_path):
+    said = text_of(page_of(write_run(tmp_path, sessions=session(outcome="refused", steps={}))))
+
+    assert "No turn was recorded" in said
+    assert "refused 1" in said
+
+
+def test_damaged_lines_and_lost_workers_are_named(tmp_path):
+    path = write_run(tmp_path, [answered()], meta={"lost_workers": ["worker-3"]})
+    with (path / "turns.jsonl").open("ab") as file:
+        file.write(b"{")
+
+    said = text_of(page_of(path))
+
+    assert "Damaged lines passed over: 1 in turns.jsonl" in said
+    assert "Workers lost: worker-3" in said
+
+
+def test_what_a_server_says_is_text_and_no_markup(tmp_path):
+    evil = "</script><script>alert(1)</script>"
+    turns = [silent(0, outcome="failed", code=evil), answered(1, scenario=evil)]
+
+    page = page_of(write_run(tmp_path, turns, meta={"target": evil, "options": {"voice": evil}}))
+
+    assert "<script>alert" not in page
+
+
+def test_long_options_are_cut(tmp_path):
+    page = page_of(write_run(tmp_path, meta={"options": {"instructions": "word " * 1000}}))
+
+    assert page.count("word ") < 50
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    run = load_run(write_run(tmp_path, [answered()]))
+    summary = summarise(run)
+    write_summary(run, summary)
+    before = (tmp_path / "summary.json").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fchmod", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_summary(run, summary | {"turns": 99})
+
+    assert (tmp_path / "summary.json").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []

@@ -1,0 +1,112 @@
+import pytest
+from rundirs import answered, second, session, write_run
+
+from harness.records import Flag
+from harness.report.load import load_run
+from harness.report.trust import run_facts, slice_verdicts, worker_health
+from harness.verdict import Level, reach_verdict
+
+
+def load(path, turns=(), sessions=(), health=(), **more):
+    return load_run(write_run(path, turns, sessions, health, **more))
+
+
+def suspect(start, **more):
+    return answered(start, flags=[Flag.SUSPECT], **more)
+
+
+def test_a_run_that_kept_time_is_valid(tmp_path):
+    run = load(
+        tmp_path,
+        [answered(1.0)],
+        session(turns=1),
+        [second(1.0, audio_due_s=1.0, audio_sent_s=1.0), second(2.0)],
+    )
+
+    facts = run_facts(run)
+
+    assert (facts.turns, facts.suspect_turns, facts.lost_turns) == (1, 0, 0)
+    assert facts.frame_lateness.count == 100
+    assert facts.frame_lateness.max == 0.0005
+    assert (facts.audio_due_s, facts.audio_sent_s) == (1.0, 1.0)
+    assert reach_verdict(facts).level is Level.VALID
+
+
+def test_lags_of_all_workers_and_seconds_add_up(tmp_path):
+    health = [second(t, worker=w, late=late) for t, w, late in
+              [(1, "a", 0.001), (2, "a", 0.001), (1, "b", 0.03)]]  # fmt: skip
+
+    facts = run_facts(load(tmp_path, health=health, workers=["a", "b"]))
+
+    assert facts.frame_lateness.count == 150
+    assert facts.frame_lateness.quantile(0.5) == 0.001
+    assert facts.frame_lateness.quantile(0.99) == 0.03
+
+
+def test_without_health_the_audio_sent_is_that_of_the_sessions(tmp_path):
+    facts = run_facts(load(tmp_path, sessions=session()))
+
+    assert (facts.audio_due_s, facts.audio_sent_s) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "recorded", "meta", "damage", "lost"),
+    [
+        (3, 3, {}, b"", 0),
+        (3, 1, {}, b"", 2),
+        (3, 1, {"lost_workers": ["local"]}, b"", 0),
+        (3, 2, {}, b'{"half', 0),
+        (1, 3, {}, b"", 0),
+    ],
+)
+def test_turns_that_a_session_counted_but_no_line_holds_are_lost(
+    tmp_path, said, recorded, meta, damage, lost
+):
+    turns = [answered(n, turn=n) for n in range(recorded)]
+    path = write_run(tmp_path, turns, session(turns=said), meta=meta)
+    with (path / "turns.jsonl").open("ab") as file:
+        file.write(damage)
+
+    assert run_facts(load_run(path)).lost_turns == lost
+
+
+def test_seconds_with_more_users_than_asked_for_are_counted(tmp_path):
+    counts = [(1, "a", 5), (1, "b", 5), (2, "a", 6), (2, "b", 5), (3, "a", 6), (3, "b", 6)]
+    health = [second(t, worker=w, users=u) for t, w, u in counts]
+
+    run = load(tmp_path, health=health, workers=["a", "b"], meta={"users_max": 10})
+
+    assert run_facts(run).over_target_s == 2.0
+
+
+def test_a_worker_without_anchor_or_health_is_counted(tmp_path):
+    turns = [answered(worker="a"), answered(worker="b")]
+
+    facts = run_facts(load(tmp_path, turns, health=[second(worker="a")], workers=["a"]))
+
+    assert facts.unanchored_workers == 1
+    assert facts.unwatched_workers == 1
+    assert reach_verdict(facts).level is Level.INVALID
+
+
+def test_a_worker_is_judged_by_its_own_facts(tmp_path):
+    turns = [answered(worker="a"), suspect(1.0, worker="b")]
+    health = [second(worker="a"), second(worker="b", late=0.3, stalls=2, longest_stall_s=0.4)]
+
+    good, bad = worker_health(load(tmp_path, turns, health=health, workers=["a", "b"]))
+
+    assert (good["worker"], good["verdict"], good["suspect"]) == ("a", "VALID", 0)
+    assert (bad["worker"], bad["verdict"], bad["suspect"]) == ("b", "INVALID", 1)
+    assert bad["frame_lateness_p99"] == 0.3
+    assert (bad["stalls"], bad["longest_stall_s"]) == (2, 0.4)
+    assert bad["cpu_mean"] == pytest.approx(0.2)
+
+
+def test_slices_of_ten_seconds_that_are_not_valid_are_named(tmp_path):
+    turns = [answered(t) for t in range(30)] + [suspect(12.0)]
+    health = [second(t, late=0.5 if t == 25 else 0.001) for t in range(1, 30)]
+
+    slices = slice_verdicts(load(tmp_path, turns, health=health))
+
+    assert [(s["from_s"], s["verdict"]) for s in slices] == [(10.0, "SUSPECT"), (20.0, "INVALID")]
+    assert slices[0]["reasons"] == ["the generator was late during 9.1% of turns, over 1%"]
