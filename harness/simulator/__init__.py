@@ -1,0 +1,1 @@
+"""A realtime endpoint with known latency, in a process of its own."""

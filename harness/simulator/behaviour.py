@@ -1,0 +1,433 @@
+"""
+One session of a simulated endpoint, Sans-I/O: events and instants in, messages that are due out.
+
+The shell calls ``receive`` with each message, ``take`` until nothing more is due, ``sent`` with the
+instant just before each send, and again when the clock reaches ``due``. Whatever takes time is a
+script (``response.py``): a generator of messages and of instants to wait for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.realtime.events import (
+    Append,
+    CancelResponse,
+    ClearBuffer,
+    ClientEvent,
+    Commit,
+    CreateItem,
+    CreateResponse,
+    DeleteItem,
+    RetrieveItem,
+    TruncateItem,
+    UpdateSession,
+)
+from harness.simulator.answer import draw_answer, spoken_text
+from harness.simulator.config import ResponseParams, SessionConfig, parse_params, updated
+from harness.simulator.conversation import Conversation, Item, Tokens, checked_item, text_tokens
+from harness.simulator.detector import SpeechStarted, SpeechStopped
+from harness.simulator.inbound import MAX_APPEND, decode
+from harness.simulator.input_buffer import InputBuffer
+from harness.simulator.outbound import Messages, Out
+from harness.simulator.refusal import Refusal
+from harness.simulator.response import Request, Response, Script
+from harness.simulator.transcription import transcription
+from harness.simulator.truth import Said, Truth
+
+if TYPE_CHECKING:
+    from harness.simulator.endpoint import Endpoint
+
+__all__ = ["SimulatedSession"]
+
+_SHORTEST_COMMIT = 0.1  # seconds of audio
+_EXPIRES_AFTER = 3600  # seconds
+
+
+class _Line(msgspec.Struct, eq=False):
+    """A script that goes on at ``due``."""
+
+    due: int
+    script: Script
+
+
+class SimulatedSession:
+    """
+    A session.
+
+    Args:
+        endpoint: Whose session it is.
+        model: As the client asked for it.
+        at: When it began, ns.
+        epoch: The same in seconds since 1970, which only ``expires_at`` shows.
+
+    """
+
+    def __init__(self, endpoint: Endpoint, model: str, at: int, epoch: int = 0) -> None:
+        self._endpoint = endpoint
+        self._ordinal = endpoint.opened()
+        name = f"{endpoint.name}{self._ordinal:05d}"
+        self.id = f"sess_{name}"
+        self.closing: tuple[int, str] | None = None
+        """Code and reason, once the endpoint wants to close."""
+        self._name = name
+        self._expires_at = epoch + _EXPIRES_AFTER
+        self._messages = Messages(name)
+        self._config = SessionConfig(model=model)
+        self._conversation = Conversation(f"conv_{name}")
+        self._input = InputBuffer(self._config)
+        self._items = 0
+        self._asked = 0  # responses so far
+        self._ready: deque[Out] = deque()
+        self._lines: list[_Line] = []
+        self._running: dict[str, tuple[Response, _Line]] = {}
+        self._truths: dict[str, Truth] = {}  # of responses whose end was not sent yet
+        self._said = Said()
+        self._news: str | None = None  # what was said since the last answer; a response's kind
+        self._tool_output_in: int | None = None
+        self._speech: tuple[str, int] | None = None  # item and start of what is being said
+        self._owed = False  # an answer to what was said during another
+        self._cached = Tokens()
+        self._begin(model)
+
+    # What the shell calls.
+
+    @property
+    def due(self) -> int | None:
+        """When the next message is due, in ns; ``None`` while nothing is to come."""
+        if self._ready:
+            return 0
+        return min((line.due for line in self._lines), default=None)
+
+    def receive(self, message: bytes | memoryview, at: int) -> None:
+        """A message of the client, read ``at``."""
+        event_id = None
+        try:
+            event = decode(message)
+            event_id = event.event_id
+            self._handle(event, at)
+        except Refusal as refusal:
+            self._refuse(refusal, event_id)
+
+    def refuse(self, code: str, message: str) -> None:
+        """Answer something that is no event at all."""
+        self._refuse(Refusal(code, message), None)
+
+    def take(self, at: int) -> Out | None:
+        """The next message that is due by ``at``."""
+        while not self._ready:
+            line = min(self._lines, key=lambda line: line.due, default=None)
+            if line is None or line.due > at:
+                return None
+            self._go_on(line)
+        return self._ready.popleft()
+
+    def sent(self, out: Out, at: int) -> None:
+        """A message goes out now."""
+        for stamp in out.stamps:
+            setattr(out.on, stamp, at)
+        if isinstance(truth := out.on, Truth):
+            if "first_out" in out.stamps and truth.first_due is not None:
+                self._endpoint.totals.lateness.add((at - truth.first_due) / 1e9)
+            if "done_out" in out.stamps:
+                self._endpoint.record(self._truths.pop(truth.response_id))
+
+    def end(self) -> None:
+        """The connection is gone: responses that had begun are recorded as they stand."""
+        for truth in self._truths.values():
+            if truth.created_out is not None:
+                self._endpoint.record(truth)
+        self._truths.clear()
+        self._running.clear()
+        self._lines.clear()
+        self._ready.clear()
+        self._endpoint.closed()
+
+    # What is sent.
+
+    def _begin(self, model: str) -> None:
+        if self._endpoint.knows(model):
+            self._say("session.created", session=self._resource())
+            return
+        self._endpoint.totals.refused += 1
+        text = f"The model '{model}' does not exist or you do not have access to it."
+        self._refuse(Refusal("model_not_found", text, "model"), None)
+        self.closing = (4000, "invalid_request_error.model_not_found")
+
+    def _say(self, type: str, /, **fields: Any) -> None:
+        self._ready.append(self._messages.event(type, **fields))
+
+    def _refuse(self, refusal: Refusal, event_id: str | None) -> None:
+        self._endpoint.totals.errors += 1
+        self._say("error", error=refusal.wire(event_id))
+
+    def _resource(self) -> dict[str, Any]:
+        """The session as events show it."""
+        config = msgspec.to_builtins(self._config)
+        return {
+            **config,
+            "object": "realtime.session",
+            "id": self.id,
+            "expires_at": self._expires_at,
+        }
+
+    def _follow(self, script: Script, at: int) -> _Line:
+        """Begin a script; what it sends before its first wait is ready at once."""
+        line = _Line(at, script)
+        self._lines.append(line)
+        self._go_on(line)
+        return line
+
+    def _go_on(self, line: _Line) -> None:
+        """Let a script send until it waits or ends."""
+        for step in line.script:
+            if isinstance(step, int):
+                line.due = step
+                return
+            self._ready.append(step)
+        # A script may end another, or begin one: the list is looked at anew.
+        self._drop(line)
+
+    def _drop(self, line: _Line) -> None:
+        self._lines = [other for other in self._lines if other is not line]
+
+    def _new_item_id(self) -> str:
+        self._items += 1
+        return f"item_{self._name}_{self._items}"
+
+    # Events of the client.
+
+    def _handle(self, event: ClientEvent, at: int) -> None:
+        if self.closing:
+            return
+        match event:
+            case Append():
+                self._append(event, at)
+            case Commit():
+                self._commit(at)
+            case ClearBuffer():
+                self._input.clear()
+                self._speech = None
+                self._say("input_audio_buffer.cleared")
+            case CreateResponse():
+                self._create_response(event, at)
+            case CancelResponse():
+                self._cancel(event, at)
+            case UpdateSession():
+                self._update(event)
+            case CreateItem():
+                self._create_item(event, at)
+            case RetrieveItem():
+                item = self._conversation.retrieve(event.item_id)
+                self._say("conversation.item.retrieved", item=item.wire)
+            case DeleteItem():
+                self._conversation.delete(event.item_id)
+                self._say("conversation.item.deleted", item_id=event.item_id)
+            case TruncateItem():
+                self._truncate(event)
+
+    def _update(self, event: UpdateSession) -> None:
+        before, self._config = self._config, updated(self._config, event.session)
+        if before.audio.input != self._config.audio.input:
+            self._input.configure(self._config)
+            self._speech = None
+        self._say("session.updated", session=self._resource())
+
+    def _create_item(self, event: CreateItem, at: int) -> None:
+        wire = checked_item(event.item, self._new_item_id())
+        if wire["type"] == "function_call_output":
+            if not self._conversation.has_call(wire["call_id"]):
+                text = f"Tool call ID '{wire['call_id']}' not found in conversation."
+                raise Refusal("invalid_tool_call_id", text, "item.call_id")
+            self._news, self._tool_output_in = "tool_followup", at
+        elif wire.get("role") == "user":
+            self._news, self._said = "text", Said()
+        before = self._conversation.add(Item(wire), event.previous_item_id)
+        self._say("conversation.item.added", previous_item_id=before, item=wire)
+        self._say("conversation.item.done", previous_item_id=before, item=wire)
+
+    def _truncate(self, event: TruncateItem) -> None:
+        self._conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
+        self._say(
+            "conversation.item.truncated",
+            item_id=event.item_id,
+            content_index=event.content_index,
+            audio_end_ms=event.audio_end_ms,
+        )
+
+    # What the caller says.
+
+    def _append(self, event: Append, at: int) -> None:
+        if len(event.audio) > MAX_APPEND:
+            raise Refusal("invalid_value", "An append holds at most 15 MiB of audio.", "audio")
+        self._endpoint.totals.audio_in_ns += self._input.nanoseconds(event.audio)
+        for heard in self._input.append(event.audio, at):
+            match heard:
+                case SpeechStarted():
+                    self._speech_started(heard.audio_start_ms, at)
+                case SpeechStopped():
+                    self._speech_stopped(heard.audio_end_ms, at)
+
+    def _commit(self, at: int) -> None:
+        if self._input.seconds < _SHORTEST_COMMIT:
+            raise Refusal(
+                "input_audio_buffer_commit_empty",
+                "Error committing input audio buffer: the buffer is too small. Expected at least "
+                f"100ms of audio, but buffer only has {self._input.seconds * 1000:.2f}ms of audio.",
+            )
+        said = Said(voiced_in=self._input.voiced_in, commit_in=at)
+        self._heard(self._new_item_id(), self._input.commit(), said, at)
+        self._speech = None
+
+    def _speech_started(self, audio_start_ms: int, at: int) -> None:
+        item_id = self._new_item_id()
+        self._speech = (item_id, audio_start_ms)
+        self._say(
+            "input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=item_id
+        )
+        vad = self._config.vad
+        if vad is not None and vad.interrupt_response:
+            self._owed = False
+            for response, _ in list(self._running.values()):
+                if not response.request.beside:
+                    self._stop(response, "turn_detected")
+
+    def _speech_stopped(self, audio_end_ms: int, at: int) -> None:
+        assert self._speech is not None
+        (item_id, start_ms), self._speech = self._speech, None
+        said = Said(voiced_in=self._input.voiced_in)
+        self._ready.append(
+            self._messages.stamped(
+                "input_audio_buffer.speech_stopped",
+                said,
+                ("speech_stopped_out",),
+                audio_end_ms=audio_end_ms,
+                item_id=item_id,
+            )
+        )
+        self._heard(item_id, self._input.commit(start_ms), said, at)
+        if self._config.vad is not None and self._config.vad.create_response:
+            self._owed = self._talking
+            if not self._owed:
+                self._respond(ResponseParams(), at)
+
+    def _heard(self, item_id: str, seconds: float, said: Said, at: int) -> None:
+        """What was said becomes an item."""
+        wire = {
+            "id": item_id,
+            "object": "realtime.item",
+            "type": "message",
+            "role": "user",
+            "status": "completed",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }
+        before = self._conversation.add(Item(wire, seconds))
+        self._news, self._said = "speech", said
+        self._say("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
+        self._say("conversation.item.added", previous_item_id=before, item=wire)
+        self._say("conversation.item.done", previous_item_id=before, item=wire)
+        asked = self._config.audio.input.transcription
+        if asked is not None:
+            self._follow(transcription(wire, seconds, asked, self._messages, at), at)
+
+    # What it is answered.
+
+    @property
+    def _talking(self) -> bool:
+        """Whether a response of the conversation is being made."""
+        return any(not response.request.beside for response, _ in self._running.values())
+
+    def _create_response(self, event: CreateResponse, at: int) -> None:
+        params = parse_params(event.response)
+        if params.conversation != "none" and self._talking:
+            raise Refusal(
+                "conversation_already_has_active_response",
+                "Conversation already has an active response in progress. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        self._respond(params, at)
+
+    def _respond(self, params: ResponseParams, at: int) -> None:
+        """Begin a response."""
+        ordinal, self._asked = self._asked, self._asked + 1
+        kind, self._news = self._news or "greeting", None
+        rng = self._endpoint.rng(self._ordinal, ordinal)
+        last = self._conversation.last_id
+        said = spoken_text(self._conversation.retrieve(last).wire) if last else ""
+        context = self._context(params)
+        request = Request(
+            id=f"resp_{self._name}_{ordinal}",
+            at=at,
+            settings=self._endpoint.settings,
+            config=self._config,
+            params=params,
+            answer=draw_answer(
+                self._endpoint.settings,
+                self._config,
+                params,
+                rng,
+                followup=kind == "tool_followup",
+                said=said,
+            ),
+            track=self._endpoint.track(self._config.output_format),
+            conversation=self._conversation,
+            context=context,
+            cached=Tokens(
+                min(self._cached.text, context.text), min(self._cached.audio, context.audio)
+            ),
+            new_item_id=self._new_item_id,
+        )
+        vad = self._config.vad
+        truth = Truth(
+            session_id=self.id,
+            response_id=request.id,
+            turn_detection="none" if vad is None else str(vad.__struct_config__.tag),
+            kind=kind,
+            said=self._said if kind in ("speech", "tool_followup") else Said(),
+            tool_output_in=self._tool_output_in if kind == "tool_followup" else None,
+        )
+        self._cached = context
+        self._truths[request.id] = truth
+        response = Response(request, truth, self._messages)
+        self._running[request.id] = (response, self._follow(self._made(response), at))
+
+    def _made(self, response: Response) -> Script:
+        """A response's script, and what comes after it."""
+        yield from response.script()
+        _, line = self._running.pop(response.request.id)
+        if self._owed:
+            self._owed = False
+            self._respond(ResponseParams(), line.due)
+
+    def _context(self, params: ResponseParams) -> Tokens:
+        """What has to be read to answer."""
+        if params.input is not None:
+            items = [Item(wire) for wire in params.input]
+            read = sum((item.tokens for item in items), Tokens())
+        else:
+            read = self._conversation.tokens
+        instructions = params.instructions or self._config.instructions
+        tools = params.tools if params.tools is not None else self._config.tools
+        return read + Tokens(text_tokens(instructions) + len(msgspec.json.encode(tools)) // 4)
+
+    def _cancel(self, event: CancelResponse, at: int) -> None:
+        if event.response_id is not None:
+            found = [self._running[event.response_id]] if event.response_id in self._running else []
+        else:
+            found = [pair for pair in self._running.values() if not pair[0].request.beside]
+        if not found:
+            raise Refusal(
+                "response_cancel_not_active", "Cancellation failed: no active response found"
+            )
+        for response, _ in found:
+            response.truth.cancel_in = at
+            self._stop(response, "client_cancelled")
+
+    def _stop(self, response: Response, reason: str) -> None:
+        """End a response before it is complete."""
+        _, line = self._running.pop(response.request.id)
+        self._drop(line)
+        self._ready.extend(response.end("cancelled", reason))

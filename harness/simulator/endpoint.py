@@ -1,0 +1,63 @@
+"""What all sessions of a simulated endpoint share."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from harness.audio import AudioFormat
+from harness.simulator.settings import Settings
+from harness.simulator.track import Track, track
+from harness.simulator.truth import Totals, Truth
+
+__all__ = ["Endpoint"]
+
+
+class Endpoint:
+    """
+    One endpoint.
+
+    Args:
+        settings: How it answers.
+        record: Takes each response that is over.
+        name: Part of all ids, to tell this process from others.
+
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        record: Callable[[Truth], None] = lambda truth: None,
+        name: str = "sim",
+    ) -> None:
+        self.settings = settings
+        self.totals = Totals()
+        self.name = name
+        self._record = record
+
+    def knows(self, model: str) -> bool:
+        """Whether there is such a model."""
+        return not self.settings.models or model in self.settings.models
+
+    def opened(self) -> int:
+        """Count a session; its ordinal."""
+        self.totals.sessions += 1
+        self.totals.open_sessions += 1
+        return self.totals.sessions - 1
+
+    def closed(self) -> None:
+        """Count a session that is over."""
+        self.totals.open_sessions -= 1
+
+    def record(self, truth: Truth) -> None:
+        """Count and log a response that is over."""
+        self.totals.add(truth)
+        self._record(truth)
+
+    def rng(self, session: int, response: int) -> random.Random:
+        """The randomness of one response: the same for the same seed, whatever else goes on."""
+        return random.Random(f"{self.settings.seed}/{session}/{response}")
+
+    def track(self, format: AudioFormat) -> Track:
+        """What answers in a format sound like."""
+        return track(format, self.settings.delta_ms, self.settings.silence_ms)

@@ -1,0 +1,76 @@
+"""A message of the client, decoded to an event or refused."""
+
+import msgspec
+
+from harness.realtime.events import (
+    CLIENT_EVENTS,
+    Append,
+    CancelResponse,
+    ClearBuffer,
+    ClientEvent,
+    Commit,
+    CreateItem,
+    CreateResponse,
+    DeleteItem,
+    RetrieveItem,
+    TruncateItem,
+    UpdateSession,
+)
+from harness.simulator.refusal import Refusal, missing, refusal_of
+
+__all__ = ["MAX_APPEND", "decode"]
+
+MAX_APPEND = 15 * 1024 * 1024  # bytes of one append, the API's limit
+
+_Known = (
+    Append
+    | CancelResponse
+    | ClearBuffer
+    | Commit
+    | CreateItem
+    | CreateResponse
+    | DeleteItem
+    | RetrieveItem
+    | TruncateItem
+    | UpdateSession
+)
+_decoder: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(_Known)
+
+
+def decode(message: bytes | memoryview) -> ClientEvent:
+    """
+    The event of a message.
+
+    Raises:
+        Refusal: If it is none; what can be told of the fault is in it.
+
+    """
+    try:
+        return _decoder.decode(message)
+    except msgspec.ValidationError as error:
+        raise _explained(message, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal("invalid_json", f"The message is not JSON: {error}") from None
+
+
+def _explained(message: bytes | memoryview, error: msgspec.ValidationError) -> Refusal:
+    """What is wrong with a message that is JSON, but no event we know."""
+    raw = msgspec.json.decode(message)
+    if not isinstance(raw, dict):
+        return Refusal("invalid_type", "An event is a JSON object.")
+    name, event_id = raw.get("type"), raw.get("event_id")
+    if not isinstance(name, str):
+        refusal = missing("type")
+    elif name not in CLIENT_EVENTS:
+        supported = ", ".join(f"'{known}'" for known in sorted(CLIENT_EVENTS))
+        refusal = Refusal(
+            "invalid_value", f"Invalid value: '{name}'. Supported values are: {supported}.", "type"
+        )
+    elif name == "output_audio_buffer.clear":
+        refusal = Refusal(
+            "invalid_value", "There is an output buffer over WebRTC and SIP only.", "type"
+        )
+    else:
+        refusal = refusal_of(error)
+    refusal.event_id = event_id if isinstance(event_id, str) else None
+    return refusal

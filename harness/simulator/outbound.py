@@ -1,0 +1,68 @@
+"""Messages of the endpoint, encoded."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from harness.simulator.truth import Said, Truth
+
+__all__ = ["Messages", "Out", "audio_delta_head"]
+
+_encoder = msgspec.json.Encoder()
+
+
+class Out(NamedTuple):
+    """A message that is due."""
+
+    type: str
+    message: bytes
+    stamps: tuple[str, ...] = ()  # fields of ``on`` that take the instant of the send
+    on: Said | Truth | None = None
+
+
+class Messages:
+    """
+    Makes the messages of one session.
+
+    Args:
+        name: What tells this session's events from others'.
+
+    """
+
+    def __init__(self, name: str) -> None:
+        self._prefix = f"event_{name}_"
+        self._count = 0
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"{self._prefix}{self._count}"
+
+    def event(self, type: str, /, **fields: Any) -> Out:
+        """An event."""
+        return Out(type, _encoder.encode({"type": type, "event_id": self._next_id(), **fields}))
+
+    def stamped(
+        self, type: str, on: Said | Truth, stamps: tuple[str, ...], /, **fields: Any
+    ) -> Out:
+        """An event whose instant is noted."""
+        return self.event(type, **fields)._replace(on=on, stamps=stamps)
+
+    def audio_delta(self, head: bytes, tail: bytes, on: Truth, stamps: tuple[str, ...]) -> Out:
+        """A delta by concatenation: ``head`` ends before the event id, ``tail`` begins after it."""
+        message = b"".join((head, self._next_id().encode(), tail))
+        return Out("response.output_audio.delta", message, stamps, on)
+
+
+def audio_delta_head(response_id: str, item_id: str, output_index: int) -> bytes:
+    """The start of the audio deltas of one item, up to the event id."""
+    fields = {
+        "type": "response.output_audio.delta",
+        "response_id": response_id,
+        "item_id": item_id,
+        "output_index": output_index,
+        "content_index": 0,
+        "event_id": "",
+    }
+    return _encoder.encode(fields)[: -len('"}')]

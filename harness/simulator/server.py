@@ -1,0 +1,218 @@
+"""The socket side of a simulated endpoint: an asyncio server that owns the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import ssl
+import time
+from http import HTTPStatus
+from itertools import count
+
+import msgspec
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from harness.simulator.access import Access, Admitted
+from harness.simulator.behaviour import SimulatedSession
+from harness.simulator.endpoint import Endpoint
+
+__all__ = ["Connection", "Server"]
+
+_MAX_MESSAGE = 24 * 1024 * 1024  # bytes: an append of 15 MiB in base64
+_MAX_UNREAD = 32 * 1024 * 1024  # bytes: a client that reads nothing is cut off
+_FAREWELL = 1.0  # seconds clients have to answer our close
+_GOING_AWAY = 1001
+
+
+class Connection(WSListener):
+    """One client: its messages go to its session, what is due goes to it."""
+
+    def __init__(self, server: Server, model: str) -> None:
+        super().__init__()
+        self._server = server
+        self._model = model
+        self._fragments = b""
+        self._session: SimulatedSession | None = None
+        self._transport: WSTransport | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """The upgrade is done: the session begins."""
+        self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=_MAX_UNREAD)
+        self._server.connections.add(self)
+        now = time.monotonic_ns()
+        self._session = SimulatedSession(self._server.endpoint, self._model, now, int(time.time()))
+        self.flush()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """A frame was read."""
+        at = time.monotonic_ns()
+        if (session := self._session) is None:
+            return
+        match frame.msg_type:
+            case WSMsgType.TEXT if frame.fin:
+                session.receive(frame.get_payload_as_memoryview(), at)
+            case WSMsgType.TEXT | WSMsgType.CONTINUATION:
+                self._fragments += frame.get_payload_as_bytes()
+                if frame.fin:
+                    message, self._fragments = self._fragments, b""
+                    session.receive(message, at)
+            case WSMsgType.BINARY:
+                session.refuse("invalid_json", "Events are text messages.")
+            case WSMsgType.CLOSE:
+                self.close(frame.get_close_code().value)
+                transport.disconnect()
+                return
+        self.flush()
+        # Frames of many clients are read in one go: what falls due while that lasts goes out.
+        self._server.run_due()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """The connection is gone."""
+        self._end()
+        self._server.connections.discard(self)
+
+    def pause_writing(self) -> None:
+        """Too much is unread."""
+        self.abort()
+
+    def resume_writing(self) -> None:
+        """Of no use: the connection is being cut."""
+
+    def flush(self) -> None:
+        """Send what is due."""
+        session, transport = self._session, self._transport
+        if session is None or transport is None:
+            return
+        while (out := session.take(time.monotonic_ns())) is not None:
+            session.sent(out, time.monotonic_ns())
+            transport.send(WSMsgType.TEXT, out.message)
+        if session.closing is not None:
+            self.close(*session.closing)
+        elif (due := session.due) is not None:
+            self._server.schedule(self, due)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """End the session and say so; the client's answer ends the connection."""
+        self._end()
+        if self._transport is not None:
+            self._transport.send_close(WSCloseCode(code), reason)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _end(self) -> None:
+        if self._session is not None:
+            self._session.end()
+            self._session = None
+
+
+class Server:
+    """
+    Serves an endpoint.
+
+    Args:
+        endpoint: What answers.
+        access: Who may connect.
+
+    """
+
+    def __init__(self, endpoint: Endpoint, access: Access) -> None:
+        self.endpoint = endpoint
+        self.connections: set[Connection] = set()
+        self._access = access
+        self._schedule: list[tuple[int, int, Connection]] = []
+        self._order = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0
+        self._server: asyncio.Server | None = None
+
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """
+        Begin to listen.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: If the address can't be bound.
+
+        """
+        self._server = await ws_create_server(
+            self._answer, host, port, ssl=tls, max_frame_size=_MAX_MESSAGE, backlog=4096
+        )
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Say goodbye to all clients, and wait a moment for theirs."""
+        assert self._server is not None
+        self._server.close()
+        for connection in list(self.connections):
+            connection.close(_GOING_AWAY, "the simulator was stopped")
+        deadline = time.monotonic() + _FAREWELL
+        while self.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def schedule(self, connection: Connection, due: int) -> None:
+        """Flush ``connection`` again at ``due``."""
+        heapq.heappush(self._schedule, (due, next(self._order), connection))
+        if self._timer is None or due < self._timer_due:
+            self._set_timer(due)
+
+    def run_due(self) -> None:
+        """Flush the connections whose time has come."""
+        schedule = self._schedule
+        while schedule and schedule[0][0] <= time.monotonic_ns():
+            heapq.heappop(schedule)[2].flush()
+
+    def _set_timer(self, due: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = asyncio.get_running_loop().call_at(due / 1e9, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.run_due()
+        if self._schedule and self._timer is None:
+            self._set_timer(self._schedule[0][0])
+
+    def _answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        """Upgrade a request, answer a page, or refuse."""
+        target = request.path.decode("latin-1")
+        if target in ("/", "/healthz"):
+            page = self._totals() if target == "/" else b'{"status":"ok"}'
+            response = WSUpgradeResponse.create_ok_response(
+                page, {"Content-Type": "application/json"}
+            )
+            return WSUpgradeResponseWithListener(response, None)
+        admission = self._access.admit(target, request.headers)
+        if isinstance(admission, Admitted):
+            protocol = admission.protocol
+            chosen = {"Sec-WebSocket-Protocol": protocol} if protocol else None
+            response = WSUpgradeResponse.create_101_response(chosen)
+            return WSUpgradeResponseWithListener(response, Connection(self, admission.model))
+        self.endpoint.totals.refused += 1
+        response = WSUpgradeResponse.create_error_response(
+            HTTPStatus(admission.status), admission.body, {"Content-Type": "application/json"}
+        )
+        return WSUpgradeResponseWithListener(response, None)
+
+    def _totals(self) -> bytes:
+        return msgspec.json.encode(self.endpoint.totals.report()) + b"\n"

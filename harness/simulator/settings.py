@@ -1,0 +1,30 @@
+"""What a simulated endpoint does, as numbers: the options of ``realtime-harness simulate``."""
+
+import msgspec
+
+from harness.durations import Distribution
+
+__all__ = ["Settings"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the endpoint answers; the same for all its sessions."""
+
+    ttfa: Distribution = Distribution("fixed", 0.3)  # asked, or speech_stopped, to first audio
+    answer: Distribution = Distribution("uniform", 1.5, 3.5)  # seconds of audio
+    delta_ms: int = 100  # audio per delta
+    silence_ms: int = 0  # before the first audible sample
+    speed: float = 4.0  # of generation, as a multiple of playing speed; 0 is all at once
+    tool_rate: float = 0.5  # share of turns that call a tool, when the session has tools
+    seed: int = 1
+    models: tuple[str, ...] = ()  # those that exist; none named: all do
+
+    @property
+    def delta_ns(self) -> int:
+        """Playing time of one delta."""
+        return self.delta_ms * 1_000_000
+
+    @property
+    def pace_ns(self) -> int:
+        """From one audio delta to the next."""
+        return round(self.delta_ns / self.speed) if self.speed else 0

@@ -1,0 +1,120 @@
+"""What the endpoint really did and when: the oracle that a measurement is held against."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.records import LagHistogram
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Said", "Totals", "Truth", "TruthLog"]
+
+
+class Said(msgspec.Struct):
+    """What a caller last said, in ns of CLOCK_MONOTONIC; text has none of these."""
+
+    voiced_in: int | None = None  # the append with the last voiced samples read
+    commit_in: int | None = None  # input_audio_buffer.commit read
+    speech_stopped_out: int | None = None  # about to be sent
+
+
+class Truth(msgspec.Struct, kw_only=True):
+    """
+    One response. Instants are ns of CLOCK_MONOTONIC: ``_in`` when read, ``_out`` before the send.
+
+    ``kind`` is what it answers: ``speech``, ``text``, ``tool_followup`` (the output of a tool), or
+    ``greeting``: nothing was said since the answer before.
+    """
+
+    session_id: str
+    response_id: str
+    turn_detection: str
+    kind: str
+    said: Said
+    status: str = "in_progress"
+    tool_calls: int = 0
+    audio_s: float = 0.0  # sent
+    first_due: int | None = None  # when its first audio should be sent
+    created_out: int | None = None
+    first_out: int | None = None  # first audio delta
+    first_audible_out: int | None = None  # the delta with the first audible sample
+    last_out: int | None = None  # last audio delta
+    done_out: int | None = None
+    cancel_in: int | None = None
+    tool_output_in: int | None = None  # the newest before a tool_followup
+
+    def line(self) -> dict[str, Any]:
+        """As it stands in the log: flat."""
+        fields = msgspec.structs.asdict(self)
+        said = fields.pop("said")
+        return {**fields, **msgspec.structs.asdict(said)}
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """What the endpoint did since it started."""
+
+    sessions: int = 0
+    open_sessions: int = 0
+    turns: int = 0  # responses but those to a tool's output
+    responses: int = 0  # whose response.created was written
+    statuses: dict[str, int] = {}  # of responses
+    tool_calls: int = 0
+    errors: int = 0  # error events sent
+    refused: int = 0  # at the handshake, or after it for an unknown model
+    audio_in_ns: int = 0  # playing time of what callers sent
+    audio_out_s: float = 0.0
+    lateness: LagHistogram = msgspec.field(default_factory=LagHistogram)  # of first deltas
+
+    def add(self, truth: Truth) -> None:
+        """Count a response that is over."""
+        self.responses += 1
+        self.turns += truth.kind != "tool_followup"
+        self.statuses[truth.status] = self.statuses.get(truth.status, 0) + 1
+        self.tool_calls += truth.tool_calls
+        self.audio_out_s += truth.audio_s
+
+    def report(self) -> dict[str, Any]:
+        """As JSON shows it."""
+        fields = msgspec.structs.asdict(self)
+        late: LagHistogram = fields.pop("lateness")
+        heard_ns: int = fields.pop("audio_in_ns")
+        return {
+            **fields,
+            "audio_in_s": heard_ns / 1e9,
+            "audio_out_s": round(self.audio_out_s, 3),
+            "first_delta_lateness_s": {
+                "count": late.count,
+                "mean": late.sum / late.count if late.count else 0.0,
+                "p50": late.quantile(0.5),
+                "p99": late.quantile(0.99),
+                "max": late.max,
+            },
+        }
+
+
+class TruthLog:
+    """
+    A file with a line for each response, and the totals as its last.
+
+    Raises:
+        OSError: If the file can't be written.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Unbuffered, one write a line: a killed endpoint loses no response that was over.
+        self._file: IO[bytes] = path.open("wb", buffering=0)
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, truth: Truth) -> None:
+        """Log a response that is over."""
+        self._file.write(self._encoder.encode(truth.line()) + b"\n")
+
+    def close(self, totals: Totals) -> None:
+        """Log the totals and end the file."""
+        self._file.write(self._encoder.encode({"totals": totals.report()}) + b"\n")
+        self._file.close()
