@@ -80,7 +80,7 @@ def _ttfa(run: Run, bounds: Sequence[float]) -> Any:
     layers = [
         alt.Chart(answered).mark_circle(size=18, opacity=0.5).encode(time, y, tooltip=tooltip),
         alt.Chart(lines)
-        .mark_line(strokeWidth=2, interpolate="monotone")
+        .mark_line(strokeWidth=2, interpolate="monotone", point={"size": 24})
         .encode(
             time,
             y,
