@@ -287,7 +287,8 @@ class Line:
     def _count_cost(self, turn: Turn) -> None:
         if turn.usage is None:
             return
-        turn.cost_usd = cost_usd(turn.model, turn.usage, _prices())
+        transcriber = self.workload.transcription
+        turn.cost_usd = cost_usd(turn.model, turn.usage, _prices(), transcription_model=transcriber)
         self._usage = merge_usage(self._usage, turn.usage)
         if turn.cost_usd is not None:
             self._cost_usd = (self._cost_usd or 0.0) + turn.cost_usd

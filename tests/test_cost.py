@@ -1,6 +1,6 @@
 import pytest
 
-from harness.cost import Prices, cost_usd, load_prices, merge_usage, tokens
+from harness.cost import Price, Prices, Rate, cost_usd, load_prices, merge_usage, tokens
 
 PRICES = load_prices()
 
@@ -134,14 +134,16 @@ def test_more_cached_than_sent_is_all_that_was_sent():
 
 # Transcription.
 
+TRANSCRIBER = Price(text=Rate(input=1.25, output=5.00), audio=Rate(input=3.00))
+BY_TOKEN = Prices(PRICES.date, {**PRICES.models, "by-token": TRANSCRIBER})
+
 
 @pytest.mark.parametrize(
     ("model", "usage", "usd"),
     [
         ("gpt-realtime-whisper", {"type": "duration", "seconds": 30.0}, 0.017 / 2),
-        ("whisper-1", {"type": "duration", "seconds": 60}, 0.006),
         (
-            "gpt-4o-mini-transcribe",
+            "by-token",
             {"type": "tokens", **only("input", "audio", 1_000), "output_tokens": 100}
             | {"output_token_details": {"text_tokens": 100}},
             (1_000 * 3.00 + 100 * 5.00) / 1e6,
@@ -151,7 +153,7 @@ def test_more_cached_than_sent_is_all_that_was_sent():
     ],
 )
 def test_transcription_is_paid_by_its_own_model(model, usage, usd):
-    assert cost_usd(model, usage, PRICES) == (usd if usd is None else pytest.approx(usd))
+    assert cost_usd(model, usage, BY_TOKEN) == (usd if usd is None else pytest.approx(usd))
 
 
 def test_a_turn_costs_its_responses_and_its_transcription():
@@ -165,7 +167,7 @@ def test_a_turn_costs_its_responses_and_its_transcription():
 def test_a_transcript_in_tokens_without_details_is_text():
     usage = {"type": "tokens", **only("input", "audio", 1_000), "output_tokens": 100}
 
-    assert cost_usd("gpt-4o-mini-transcribe", usage, PRICES) == pytest.approx(0.0035)
+    assert cost_usd("by-token", usage, BY_TOKEN) == pytest.approx(0.0035)
 
 
 # Adding up.
