@@ -58,7 +58,7 @@ class Simulator:
     def stop(self) -> list[dict[str, Any]]:
         """End it as a user would, with SIGTERM, and return all its responses."""
         if self.process is not None:
-            process, self.process = self.process, None
+            process = self.process
             process.send_signal(signal.SIGTERM)
             try:
                 code = process.wait(_ENDS_WITHIN)
@@ -67,7 +67,7 @@ class Simulator:
                 process.wait()
                 process.stdin.close()
                 process.stdout.close()
-            self._lines = self._read()
+            self._lines, self.process = self._read(), None
             self._folder.cleanup()
             assert code == 0, f"the simulator ended with {code}"
         return self.truth()
