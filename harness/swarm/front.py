@@ -43,6 +43,7 @@ class FrontStation(Station):
         super().__init__(environment)
         self.web_ui = web_ui
         self.recording: Recording | None = None
+        self._ended: Recording | None = None
         self._simulator: EmbeddedSimulator | None = None
         self._finishing: gevent.Greenlet[..., None] | None = None
         self._shutting_down: Any = None  # the greenlet that is at it
@@ -238,12 +239,21 @@ class FrontStation(Station):
         recording.finish(users_max=self._users_max, **facts)
         self.environment.process_exit_code = 2 if self.trouble else recording.exit_code
         self.recording, self._finishing = None, None
-        self._concluded = recording
+        self._ended = recording
         if not self.options.headless:
             self.conclude()
 
     def conclude(self) -> None:
-        """Say how the last run ended."""
+        """Say how the last run ended; once."""
+        ended, self._ended = self._ended, None
+        if ended is None:
+            return
+        if ended.headline:
+            print(f"\n{ended.headline}", flush=True)
+        if ended.trouble:
+            say(f"{ended.trouble}; what was measured is in {ended.directory.path}")
+        elif not (ended.summary or {}).get("turns"):
+            say("no turn began: nothing was measured")
 
     # What is shown while it lasts.
 
@@ -264,12 +274,15 @@ class FrontStation(Station):
         turn, ttfa = self._row("turn"), self._row("ttfa")
         elapsed = monotonic() - self._started
         run_time = self.options.run_time
+        ending = self.runner.state not in ("ready", "spawning", "running")
+        users = self.runner.user_count
         silent = ttfa.num_none_requests
         return Progress(
             elapsed=elapsed,
             left=None if run_time is None else max(0.0, run_time - elapsed),
-            users=self.runner.user_count,
-            users_target=self.runner.target_user_count,
+            users=users,
+            users_target=users if ending else self.runner.target_user_count,
+            ending=ending,
             turns=turn.num_requests,
             failed=turn.num_failures,
             p50=percentile(ttfa.response_times, silent, 0.5),

@@ -28,6 +28,7 @@ class Progress(msgspec.Struct, kw_only=True):
 
     elapsed: float = 0.0  # seconds
     left: float | None = None  # seconds; None: until it is stopped
+    ending: bool = False  # running answers are heard out, nothing new begins
     users: int = 0
     users_target: int = 0
     turns: int = 0
@@ -68,6 +69,7 @@ def percentile(response_times: Mapping[int, int], unanswered: int, p: float) -> 
 def as_line(progress: Progress) -> str:
     """One line, for logs."""
     left = "" if progress.left is None else f"  {_clock(progress.left)} left"
+    left = "  ending" if progress.ending else left
     return (
         f"{_clock(progress.elapsed)}  callers {progress.callers}  turns {progress.turns}  "
         f"ttfa p50 {progress.p50}  p95 {progress.p95}  failed {progress.failed}{left}"
@@ -160,6 +162,8 @@ def _redirect_logging() -> Callable[[], None]:
 
 
 def _time(progress: Progress) -> tuple[str, Text]:
+    if progress.ending:
+        return "ending", Text(_clock(progress.elapsed), "bold")
     if progress.left is None:
         return "running", Text(_clock(progress.elapsed), "bold")
     return "left", Text(_clock(progress.left), "bold")

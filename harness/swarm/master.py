@@ -72,7 +72,8 @@ class MasterStation(FrontStation):
             self._receive(client_id, data.pop(KEY))
 
     def _on_final(self, environment: Any, msg: Any, **_: Any) -> None:
-        self._receive(msg.node_id, msg.data)
+        report = self.environment.events.worker_report
+        report.fire(client_id=msg.node_id, data=msg.data)
 
     def _receive(self, client_id: str, raw: dict[str, Any]) -> None:
         known = len(self._collector.anchors)

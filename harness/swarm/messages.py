@@ -9,7 +9,7 @@ CALLERS = "realtime_callers"
 """Worker to master: ``run``, and ``want`` (how many) or ``free`` (numbers). Back: ``numbers``."""
 
 FINAL = "realtime_final"
-"""Worker to master: the last parcel of a run."""
+"""Worker to master: a report as Locust's own, with the last parcel of a run."""
 
 TROUBLE = "realtime_trouble"
 """Worker to master: ``worker`` can't go on, and the ``reason`` in one line."""

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ class Recording:
 
     Attributes:
         summary: As in ``summary.json``, once the report was made.
+        headline: What the report says in a few lines.
         trouble: Why there is no report, if there is none.
 
     """
@@ -42,6 +44,7 @@ class Recording:
     def __init__(self, directory: RunDirectory, complain: Callable[[str], None]) -> None:
         self.directory = directory
         self.summary: dict[str, Any] | None = None
+        self.headline = ""
         self.trouble = ""
         self._complain = complain
         self._broken = False
@@ -89,15 +92,14 @@ class Recording:
             self._complain(str(error))
 
     def _report(self) -> None:
-        command = [sys.executable, "-m", "harness", "report", str(self.directory.path), "--quiet"]
         try:
             child = subprocess.run(
-                command,
+                [sys.executable, "-m", "harness", "report", _shown(self.directory.path)],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 timeout=REPORT_LIMIT,
                 check=False,
+                env=_same_terminal(),
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -108,7 +110,22 @@ class Recording:
             said = child.stderr.decode(errors="replace").strip().splitlines()
             self.trouble = f"no report was made: {said[-1] if said else child.returncode}"
             return
+        self.headline = child.stdout.decode(errors="replace").rstrip()
         self.summary = msgspec.json.decode(path.read_bytes())
+
+
+def _shown(path: Path) -> str:
+    """A path as people would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _same_terminal() -> dict[str, str]:
+    """The environment of a child that writes for our terminal, though not to it."""
+    if not sys.stdout.isatty():
+        return dict(os.environ)
+    columns = shutil.get_terminal_size().columns
+    return {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(columns)}
 
 
 def describe_run(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from harness.options import OPTIONS, Workload, parse_option, parse_workload
 from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
 from harness.slo import parse_slo
 
-__all__ = ["Setup", "SetupError", "read_setup"]
+__all__ = ["Setup", "SetupError", "read_setup", "warm_up"]
 
 
 class SetupError(ValueError):
@@ -71,6 +72,19 @@ def read_setup(
     except (ValueError, CorpusError) as error:
         raise SetupError(str(error)) from None
     return Setup(workload, corpus, endpoints)
+
+
+def warm_up(values: Mapping[str, Any]) -> None:
+    """
+    Do beforehand what would make the first callers late: load the corpus, make its messages.
+
+    What is wrong with the options is not said here, but when a run begins with them.
+    """
+    with suppress(ValueError):
+        workload = parse_workload(values)
+        corpus = load_corpus(workload.corpus)
+        for utterance in corpus.utterances:
+            corpus.speech(utterance, workload.audio_format, workload.frame_ms)
 
 
 def _secret_headers(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

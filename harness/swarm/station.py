@@ -1,5 +1,6 @@
 """What every process of a swarm has, whichever its part in it."""
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -35,6 +36,8 @@ class Station:
         self.options = environment.parsed_options
         self.crowd: Crowd | None = None
         self.trouble = ""
+        # Locust's stop() looks at its stack, which takes 30 ms the first time: while callers speak.
+        inspect.stack()
         if not environment.stop_timeout:
             environment.stop_timeout = DEFAULT_STOP_TIMEOUT
 

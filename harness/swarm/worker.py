@@ -14,7 +14,7 @@ from harness.swarm.crowd import Crowd
 from harness.swarm.messages import CALLERS, FINAL, RUN, TROUBLE
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
-from harness.swarm.setup import SetupError
+from harness.swarm.setup import SetupError, warm_up
 from harness.swarm.station import Station, say
 from harness.swarm.web import MetricsServer
 
@@ -33,6 +33,7 @@ class WorkerStation(Station):
         self._shipper: Shipper | None = None
         self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
         self._counting = CountingSink()
+        self._ended = False
         self._leaving = False
         self._server: MetricsServer | None = None
 
@@ -43,6 +44,7 @@ class WorkerStation(Station):
 
     def prepare(self) -> None:
         """Listen to the master, and serve this process's own metrics if asked to."""
+        warm_up(vars(self.options))
         self.runner.register_message(RUN, self._on_run)
         self.runner.register_message(CALLERS, self._on_callers)
         gevent.spawn(self._watch_master)
@@ -66,13 +68,13 @@ class WorkerStation(Station):
     def on_report(self, data: dict[str, Any]) -> None:
         """Locust reports to the master: add what is ours."""
         if self._shipper is not None:
-            data[KEY] = self._shipper.pack()
+            data[KEY] = self._shipper.pack(final=self._ended, leaving=self._leaving)
 
     # A run.
 
     def begin(self) -> None:
         """The master starts a run: let users begin."""
-        self.trouble, self.crowd = "", None
+        self.trouble, self.crowd, self._ended = "", None, False
         if not self._announced:
             self.abandon("the master does not run realtime-harness")
             return
@@ -97,14 +99,18 @@ class WorkerStation(Station):
         self.crowd.begin()
 
     def end(self) -> None:
-        """All users have ended: ship the last records at once, the next report may be too late."""
+        """All users have ended: report at once, Locust's next report may come too late."""
         # Else Locust sleeps as long once more before it tells the master that it is ready.
         self.environment.stop_timeout = 0
-        shipper, self._shipper = self._shipper, None
-        if self.crowd is None or shipper is None:
+        if self.crowd is None or self._shipper is None:
             return
         self.crowd.end()
-        self.runner.send_message(FINAL, shipper.pack(final=True, leaving=self._leaving))
+        report: dict[str, Any] = {}
+        self._ended = True
+        client_id = self.runner.client_id
+        self.environment.events.report_to_master.fire(client_id=client_id, data=report)
+        self.runner.send_message(FINAL, report)
+        self._shipper = None
 
     def abandon(self, reason: str) -> None:
         """Tell the master that this worker can't go on, and why; once."""
