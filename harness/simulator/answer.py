@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.simulator.config import ResponseParams, SessionConfig
     from harness.simulator.settings import Settings
 
-__all__ = ["Answer", "ToolUse", "draw_answer", "spoken_text"]
+__all__ = ["Answer", "ToolUse", "draw_answer"]
 
 _WORDS_PER_SECOND = 2.6
 _TEXT = (
@@ -123,8 +123,3 @@ def _tool(
     if name is None or name not in functions:
         return None
     return ToolUse(name, example_arguments(functions[name].get("parameters")))
-
-
-def spoken_text(wire: dict[str, Any]) -> str:
-    """The text of a message's content."""
-    return " ".join(str(part.get("text", "")) for part in wire.get("content", ()))

@@ -8,7 +8,6 @@ script (``response.py``): a generator of messages and of instants to wait for.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,15 +25,17 @@ from harness.realtime.events import (
     TruncateItem,
     UpdateSession,
 )
-from harness.simulator.answer import draw_answer, spoken_text
+from harness.simulator.agenda import Agenda, Entry, Script
+from harness.simulator.answer import draw_answer
 from harness.simulator.config import ResponseParams, SessionConfig, parse_params, updated
-from harness.simulator.conversation import Conversation, Item, Tokens, checked_item, text_tokens
+from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
 from harness.simulator.detector import SpeechStarted, SpeechStopped
 from harness.simulator.inbound import MAX_APPEND, decode
 from harness.simulator.input_buffer import InputBuffer
+from harness.simulator.items import checked_item, text_of
 from harness.simulator.outbound import Messages, Out
 from harness.simulator.refusal import Refusal
-from harness.simulator.response import Request, Response, Script
+from harness.simulator.response import Request, Response
 from harness.simulator.transcription import transcription
 from harness.simulator.truth import Said, Truth
 
@@ -45,13 +46,6 @@ __all__ = ["SimulatedSession"]
 
 _SHORTEST_COMMIT = 0.1  # seconds of audio
 _EXPIRES_AFTER = 3600  # seconds
-
-
-class _Line(msgspec.Struct, eq=False):
-    """A script that goes on at ``due``."""
-
-    due: int
-    script: Script
 
 
 class SimulatedSession:
@@ -81,9 +75,8 @@ class SimulatedSession:
         self._input = InputBuffer(self._config)
         self._items = 0
         self._asked = 0  # responses so far
-        self._ready: deque[Out] = deque()
-        self._lines: list[_Line] = []
-        self._running: dict[str, tuple[Response, _Line]] = {}
+        self._agenda = Agenda()
+        self._running: dict[str, tuple[Response, Entry]] = {}
         self._truths: dict[str, Truth] = {}  # of responses whose end was not sent yet
         self._said = Said()
         self._news: str | None = None  # what was said since the last answer; a response's kind
@@ -98,9 +91,7 @@ class SimulatedSession:
     @property
     def due(self) -> int | None:
         """When the next message is due, in ns; ``None`` while nothing is to come."""
-        if self._ready:
-            return 0
-        return min((line.due for line in self._lines), default=None)
+        return self._agenda.due
 
     def receive(self, message: bytes | memoryview, at: int) -> None:
         """A message of the client, read ``at``."""
@@ -118,12 +109,7 @@ class SimulatedSession:
 
     def take(self, at: int) -> Out | None:
         """The next message that is due by ``at``."""
-        while not self._ready:
-            line = min(self._lines, key=lambda line: line.due, default=None)
-            if line is None or line.due > at:
-                return None
-            self._go_on(line)
-        return self._ready.popleft()
+        return self._agenda.take(at)
 
     def sent(self, out: Out, at: int) -> None:
         """A message goes out now."""
@@ -142,8 +128,7 @@ class SimulatedSession:
                 self._endpoint.record(truth)
         self._truths.clear()
         self._running.clear()
-        self._lines.clear()
-        self._ready.clear()
+        self._agenda.clear()
         self._endpoint.closed()
 
     # What is sent.
@@ -158,7 +143,7 @@ class SimulatedSession:
         self.closing = (4000, "invalid_request_error.model_not_found")
 
     def _say(self, type: str, /, **fields: Any) -> None:
-        self._ready.append(self._messages.event(type, **fields))
+        self._agenda.add(self._messages.event(type, **fields))
 
     def _refuse(self, refusal: Refusal, event_id: str | None) -> None:
         self._endpoint.totals.errors += 1
@@ -173,26 +158,6 @@ class SimulatedSession:
             "id": self.id,
             "expires_at": self._expires_at,
         }
-
-    def _follow(self, script: Script, at: int) -> _Line:
-        """Begin a script; what it sends before its first wait is ready at once."""
-        line = _Line(at, script)
-        self._lines.append(line)
-        self._go_on(line)
-        return line
-
-    def _go_on(self, line: _Line) -> None:
-        """Let a script send until it waits or ends."""
-        for step in line.script:
-            if isinstance(step, int):
-                line.due = step
-                return
-            self._ready.append(step)
-        # A script may end another, or begin one: the list is looked at anew.
-        self._drop(line)
-
-    def _drop(self, line: _Line) -> None:
-        self._lines = [other for other in self._lines if other is not line]
 
     def _new_item_id(self) -> str:
         self._items += 1
@@ -299,7 +264,7 @@ class SimulatedSession:
         assert self._speech is not None
         (item_id, start_ms), self._speech = self._speech, None
         said = Said(voiced_in=self._input.voiced_in)
-        self._ready.append(
+        self._agenda.add(
             self._messages.stamped(
                 "input_audio_buffer.speech_stopped",
                 said,
@@ -331,7 +296,7 @@ class SimulatedSession:
         self._say("conversation.item.done", previous_item_id=before, item=wire)
         asked = self._config.audio.input.transcription
         if asked is not None:
-            self._follow(transcription(wire, seconds, asked, self._messages, at), at)
+            self._agenda.follow(transcription(wire, seconds, asked, self._messages, at), at)
 
     # What it is answered.
 
@@ -352,34 +317,8 @@ class SimulatedSession:
 
     def _respond(self, params: ResponseParams, at: int) -> None:
         """Begin a response."""
-        ordinal, self._asked = self._asked, self._asked + 1
-        kind, self._news = self._news or "greeting", None
-        rng = self._endpoint.rng(self._ordinal, ordinal)
-        last = self._conversation.last_id
-        said = spoken_text(self._conversation.retrieve(last).wire) if last else ""
-        context = self._context(params)
-        request = Request(
-            id=f"resp_{self._name}_{ordinal}",
-            at=at,
-            settings=self._endpoint.settings,
-            config=self._config,
-            params=params,
-            answer=draw_answer(
-                self._endpoint.settings,
-                self._config,
-                params,
-                rng,
-                followup=kind == "tool_followup",
-                said=said,
-            ),
-            track=self._endpoint.track(self._config.output_format),
-            conversation=self._conversation,
-            context=context,
-            cached=Tokens(
-                min(self._cached.text, context.text), min(self._cached.audio, context.audio)
-            ),
-            new_item_id=self._new_item_id,
-        )
+        kind = self._news or "greeting"
+        request = self._request(params, kind, at)
         vad = self._config.vad
         truth = Truth(
             session_id=self.id,
@@ -389,26 +328,57 @@ class SimulatedSession:
             said=self._said if kind in ("speech", "tool_followup") else Said(),
             tool_output_in=self._tool_output_in if kind == "tool_followup" else None,
         )
-        self._cached = context
+        if not request.beside:
+            self._news, self._cached = None, request.context
         self._truths[request.id] = truth
         response = Response(request, truth, self._messages)
-        self._running[request.id] = (response, self._follow(self._made(response), at))
+        self._running[request.id] = (response, self._agenda.follow(self._made(response), at))
+
+    def _request(self, params: ResponseParams, kind: str, at: int) -> Request:
+        """All that a response is made from."""
+        settings, config, endpoint = self._endpoint.settings, self._config, self._endpoint
+        ordinal, self._asked = self._asked, self._asked + 1
+        context, cached = self._context(params), self._cached
+        return Request(
+            id=f"resp_{self._name}_{ordinal}",
+            at=at,
+            settings=settings,
+            config=config,
+            params=params,
+            answer=draw_answer(
+                settings,
+                config,
+                params,
+                endpoint.rng(self._ordinal, ordinal),
+                followup=kind == "tool_followup",
+                said=text_of(self._conversation.newest),
+            ),
+            track=endpoint.track(config.output_format),
+            conversation=self._conversation,
+            context=context,
+            cached=Tokens(min(cached.text, context.text), min(cached.audio, context.audio)),
+            new_item_id=self._new_item_id,
+        )
 
     def _made(self, response: Response) -> Script:
         """A response's script, and what comes after it."""
         yield from response.script()
-        _, line = self._running.pop(response.request.id)
+        _, entry = self._running.pop(response.request.id)
         if self._owed:
             self._owed = False
-            self._respond(ResponseParams(), line.due)
+            self._respond(ResponseParams(), entry.due)
 
     def _context(self, params: ResponseParams) -> Tokens:
         """What has to be read to answer."""
-        if params.input is not None:
-            items = [Item(wire) for wire in params.input]
-            read = sum((item.tokens for item in items), Tokens())
-        else:
+        if params.input is None:
             read = self._conversation.tokens
+        else:
+            items = [
+                Item(checked_item(raw, "", f"response.input[{index}]"))
+                for index, raw in enumerate(params.input)
+                if raw.get("type") != "item_reference"
+            ]
+            read = sum((item.tokens for item in items), Tokens())
         instructions = params.instructions or self._config.instructions
         tools = params.tools if params.tools is not None else self._config.tools
         return read + Tokens(text_tokens(instructions) + len(msgspec.json.encode(tools)) // 4)
@@ -428,6 +398,5 @@ class SimulatedSession:
 
     def _stop(self, response: Response, reason: str) -> None:
         """End a response before it is complete."""
-        _, line = self._running.pop(response.request.id)
-        self._drop(line)
-        self._ready.extend(response.end("cancelled", reason))
+        _, entry = self._running.pop(response.request.id)
+        self._agenda.replace(entry, response.end("cancelled", reason))

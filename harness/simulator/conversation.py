@@ -7,22 +7,13 @@ from typing import Any
 
 import msgspec
 
-from harness.simulator.refusal import Refusal, missing
+from harness.simulator.items import text_of
+from harness.simulator.refusal import Refusal
 
-__all__ = ["Conversation", "Item", "Tokens", "checked_item", "text_tokens"]
+__all__ = ["Conversation", "Item", "Tokens", "text_tokens"]
 
 USER_AUDIO_TOKENS = 10  # a second
 ASSISTANT_AUDIO_TOKENS = 20  # a second
-_CONTENT = {
-    "user": ("input_text", "input_audio", "input_image"),
-    "assistant": ("output_text", "output_audio"),
-    "system": ("input_text",),
-}
-_REQUIRED = {
-    "message": ("role", "content"),
-    "function_call": ("name", "arguments"),
-    "function_call_output": ("call_id", "output"),
-}
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -54,8 +45,7 @@ class Item(msgspec.Struct):
     @property
     def tokens(self) -> Tokens:
         """What it adds to the context."""
-        texts = [str(self.wire.get(key, "")) for key in ("arguments", "output")]
-        texts += [str(part.get("text", "")) for part in self.wire.get("content", ())]
+        texts = [text_of(self.wire), *(self.wire.get(key, "") for key in ("arguments", "output"))]
         spoken = self.wire.get("role") == "assistant"
         rate = ASSISTANT_AUDIO_TOKENS if spoken else USER_AUDIO_TOKENS
         return Tokens(sum(map(text_tokens, texts)), math.ceil(self.seconds * rate))
@@ -77,6 +67,12 @@ class Conversation:
     def last_id(self) -> str | None:
         """The newest item's."""
         return next(reversed(self._items), None)
+
+    @property
+    def newest(self) -> dict[str, Any]:
+        """The newest item as the API shows it; empty while there is none."""
+        last_id = self.last_id
+        return self._items[last_id].wire if last_id else {}
 
     @property
     def tokens(self) -> Tokens:
@@ -165,35 +161,3 @@ class Conversation:
         if item is None:
             raise Refusal(code, f"There is no item '{item_id}' in the conversation.", param)
         return item
-
-
-def checked_item(raw: dict[str, Any], new_id: str) -> dict[str, Any]:
-    """
-    An item of ``conversation.item.create`` as it is kept.
-
-    Raises:
-        Refusal: If the API would not take it.
-
-    """
-    kind = raw.get("type")
-    if kind not in _REQUIRED:
-        raise Refusal("invalid_value", f"Invalid 'item.type': {kind!r}.", "item.type")
-    for field in _REQUIRED[kind]:
-        if field not in raw:
-            raise missing(f"item.{field}")
-    if kind == "message":
-        _check_content(raw)
-    return {"id": new_id, "object": "realtime.item", "status": "completed", **raw}
-
-
-def _check_content(raw: dict[str, Any]) -> None:
-    allowed = _CONTENT.get(raw["role"])
-    if allowed is None:
-        raise Refusal("invalid_value", f"Invalid 'item.role': {raw['role']!r}.", "item.role")
-    content = raw["content"]
-    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise Refusal("invalid_type", "Invalid 'item.content': expected objects.", "item.content")
-    for index, part in enumerate(content):
-        if part.get("type") not in allowed:
-            name = f"item.content[{index}].type"
-            raise Refusal("invalid_value", f"Invalid '{name}': {part.get('type')!r}.", name)

@@ -49,7 +49,7 @@ def missing(param: str) -> Refusal:
 
 
 def refusal_of(error: msgspec.ValidationError, within: str = "") -> Refusal:
-    """What is wrong with a value, told from msgspec's message; ``within`` is where the value was."""
+    """What is wrong with a value, told from msgspec's message; ``within`` is where it was."""
     text = str(error)
     at = _AT.search(text)
     says = text[: at.start()] if at else text

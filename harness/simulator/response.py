@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
+from harness.simulator.agenda import Script
 from harness.simulator.answer import Answer, ToolUse
 from harness.simulator.config import ResponseParams, SessionConfig
 from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
@@ -15,10 +16,7 @@ from harness.simulator.settings import Settings
 from harness.simulator.track import Track
 from harness.simulator.truth import Truth
 
-__all__ = ["Request", "Response", "Script"]
-
-Script: TypeAlias = Iterator[int | Out]
-"""Messages in their order; an integer is the instant, in ns, before which the next is not due."""
+__all__ = ["Request", "Response"]
 
 _TEXT_PACE_NS = 30_000_000  # from one word of a text to the next
 _ARGUMENTS_PIECE = 24  # characters of a tool's arguments a delta
@@ -151,7 +149,7 @@ class Response:
                 yield self._event(
                     "response.output_audio_transcript.delta", **place, content_index=0, delta=piece
                 )
-            item.seconds += settings.delta_ms / 1000
+            item.seconds = (index + 1) * settings.delta_ms / 1000
             truth.audio_s = item.seconds
             stamps = _stamps(index, track.first_audible)
             yield self._audio_delta(head, track.delta(index), truth, stamps)

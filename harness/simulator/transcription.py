@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from harness.simulator.conversation import USER_AUDIO_TOKENS, text_tokens
 
 if TYPE_CHECKING:
+    from harness.simulator.agenda import Script
     from harness.simulator.config import Transcription
     from harness.simulator.outbound import Messages
-    from harness.simulator.response import Script
 
 __all__ = ["transcription"]
 

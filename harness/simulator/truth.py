@@ -35,7 +35,7 @@ class Truth(msgspec.Struct, kw_only=True):
     turn_detection: str
     kind: str
     said: Said
-    status: str = "in_progress"
+    status: str = "in_progress"  # which it remains when the connection ends first
     tool_calls: int = 0
     audio_s: float = 0.0  # sent
     first_due: int | None = None  # when its first audio should be sent
