@@ -256,10 +256,10 @@ class RealtimeAdapter:
         except TransportClosed:
             raise NotConnected("not connected: the session has ended") from None
 
-    def write(self, message: bytes) -> int:
-        """Send an append that was encoded beforehand; account for it with ``Session``."""
+    def write(self, message: bytes, *following: bytes) -> int:
+        """Send what is encoded already, in one piece; account for it with ``Session``."""
         assert self.transport is not None
-        return self.transport.write(message)
+        return self.transport.write(message, *following)
 
     def wait(self, until: int) -> bool:
         """Sleep until something happened, or until an instant (ns); return whether it did."""

@@ -33,23 +33,28 @@ What = str | Path | AudioChunk | Utterance | None
 
 
 class _Saying:
-    """The saying of one utterance: told by the microphone, writes at once what must follow."""
+    """The saying of one utterance, as the microphone tells it to the call."""
 
-    __slots__ = ("_call", "_speech", "_turn")
+    __slots__ = ("ask_id", "call", "commit_id", "speech", "turn")
 
     def __init__(self, call: Call, turn: Turn, speech: Speech) -> None:
-        self._call = call
-        self._turn = turn
-        self._speech = speech
+        self.call = call
+        self.turn = turn
+        self.speech = speech
+        self.commit_id: str | None = None  # event ids of what went out with the last frame
+        self.ask_id: str | None = None
 
     def started(self, at: int) -> None:
-        self._turn.written_at = at
+        self.turn.written_at = at
 
     def voiced(self, at: int) -> None:
-        self._call._voiced(at)
+        self.call._voiced(at)
+
+    def last_words(self) -> tuple[bytes, ...]:
+        return self.call._last_words(self)
 
     def spoken(self, speech_end: int, at: int) -> None:
-        self._call._spoken(self._turn, self._speech, speech_end)
+        self.call._spoken(self, speech_end, at)
 
 
 class Call(Line):
@@ -202,16 +207,27 @@ class Call(Line):
         if self._vad:
             self._talk_over(at)
 
-    def _spoken(self, turn: Turn, speech: Speech, speech_end: int) -> None:
+    def _last_words(self, saying: _Saying) -> tuple[bytes, ...]:
+        """Push to talk: commit and ask for the answer, in one piece with the last frame."""
         session = self.adapter.session
-        self.recorder.spoken(turn, speech_end, speech.audio_s)
-        if not self._vad:
-            session.sending_audio(round(speech.audio_s * session.input_format.bytes_per_second))
-            event_id = self._event_id()
-            at = self._send(Commit(event_id=event_id))
-            if at is not None:
-                self.recorder.committed(turn, at, event_id)
-            self._request(turn)
+        if self._vad or self.adapter.closed is not None:
+            return ()
+        audio_s = saying.speech.audio_s
+        session.sending_audio(round(audio_s * session.input_format.bytes_per_second))
+        saying.commit_id = self._event_id()
+        commit = session.send(Commit(event_id=saying.commit_id))
+        if session.active:
+            self._deferred = saying.turn
+            return (commit,)
+        saying.ask_id = self._event_id()
+        return (commit, session.send(self._question(saying.ask_id)))
+
+    def _spoken(self, saying: _Saying, speech_end: int, at: int) -> None:
+        self.recorder.spoken(saying.turn, speech_end, saying.speech.audio_s)
+        if saying.commit_id is not None:
+            self.recorder.committed(saying.turn, at, saying.commit_id)
+        if saying.ask_id is not None:
+            self.recorder.requested(saying.turn, at, saying.ask_id)
         self.adapter.notify()
 
 

@@ -183,12 +183,15 @@ class Line:
             return
         self._deferred = None
         event_id = self._event_id()
-        response, self._asks = self._asks, None
-        at = self._send(CreateResponse(event_id=event_id, response=response))
+        at = self._send(self._question(event_id))
         if at is not None:
             if turn.kind is not Kind.SPEECH and turn.written_at is None:
                 turn.written_at = at
             self.recorder.requested(turn, at, event_id)
+
+    def _question(self, event_id: str) -> CreateResponse:
+        response, self._asks = self._asks, None
+        return CreateResponse(event_id=event_id, response=response)
 
     def _event_id(self) -> str:
         self._event_ids += 1

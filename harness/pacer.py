@@ -81,6 +81,9 @@ class Saying(Protocol):
     def voiced(self, at: int) -> None:
         """The first voiced frame was written ``at``."""
 
+    def last_words(self) -> tuple[bytes, ...]:
+        """Messages to go out in one piece with the last frame."""
+
     def spoken(self, speech_end: int, at: int) -> None:
         """The last voiced sample was spoken at ``speech_end``; its frame was written ``at``."""
 
@@ -90,7 +93,7 @@ class Microphone:
     A caller's microphone: frames of speech when the caller speaks, else silence or noise, if open.
 
     Args:
-        write: Sends one message, returns the instant at which it was written (ns).
+        write: Sends messages in one piece, returns the instant at which it did (ns).
         frame_ns: Duration of a frame.
         wrote: Told of each frame how late it was, and its duration (ns).
         idle: Messages sent in a loop while nobody speaks; none: push to talk.
@@ -104,7 +107,7 @@ class Microphone:
 
     def __init__(
         self,
-        write: Callable[[bytes], int],
+        write: Callable[..., int],
         frame_ns: int,
         wrote: Callable[[int, int], None],
         idle: tuple[bytes, ...] = (),
@@ -152,7 +155,7 @@ class Microphone:
             return None
         speech = self._speech
         if speech is not None:
-            at = self._write(speech.frames[self._index])
+            at = self._write_frame(speech)
         elif self._idle:
             at = self._write(self._idle[self.frames_sent % len(self._idle)])
         else:
@@ -166,6 +169,13 @@ class Microphone:
         if speech is not None:
             self._tell(speech, at, late)
         return self.due
+
+    def _write_frame(self, speech: Speech) -> int:
+        frame = speech.frames[self._index]
+        if self._index + 1 < len(speech.frames):
+            return self._write(frame)
+        assert self._speaker is not None
+        return self._write(frame, *self._speaker.last_words())
 
     def _tell(self, speech: Speech, at: int, late: int) -> None:
         index, speaker = self._index, self._speaker

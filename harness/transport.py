@@ -118,9 +118,11 @@ class Transport:
         """Bytes that wait until the kernel takes them."""
         return self._link.queued
 
-    def write(self, message: bytes) -> int:
+    def write(self, message: bytes, *following: bytes) -> int:
         """
-        Send one text message; never waits, never lets another greenlet run.
+        Send a text message; never waits, never lets another greenlet run.
+
+        Messages ``following`` it go to the kernel in the same piece, at the same instant.
 
         What the kernel does not take is queued. A queue over the high-water mark fails the
         session: the peer does not read.
@@ -140,15 +142,18 @@ class Transport:
             error = f"the peer does not read: {queued} bytes wait to be sent"
             self._end(Closed(code=ABNORMAL, by_us=True, error=error))
             raise TransportClosed(error)
-        self.messages_sent += 1
+        self.messages_sent += 1 + len(following)
         if self._compressed:
             at = monotonic_ns()
-            self._protocol.send_text(message)
+            for each in (message, *following):
+                self._protocol.send_text(each)
             self._send_control()
-        else:
-            frame = text_frame(message, next(self._masks))
-            at = monotonic_ns()
-            link.write(frame)
+            return at
+        frames = text_frame(message, next(self._masks))
+        for each in following:
+            frames += text_frame(each, next(self._masks))
+        at = monotonic_ns()
+        link.write(frames)
         return at
 
     def close(self, code: int = NORMAL, timeout: float = 5.0) -> Closed:

@@ -32,21 +32,24 @@ class Wire:
     now: int = 0
     written: list[tuple[int, bytes]] = field(default_factory=list)
 
-    def write(self, message: bytes) -> int:
+    def write(self, message: bytes, *following: bytes) -> int:
         self.now += self.late.get(len(self.written), 0)
-        self.written.append((self.now, message))
+        self.written += [(self.now, each) for each in (message, *following)]
         return self.now
 
 
 class Told:
-    def __init__(self):
-        self.said = []
+    def __init__(self, words=()):
+        self.said, self.words = [], words
 
     def started(self, at):
         self.said.append(("started", at))
 
     def voiced(self, at):
         self.said.append(("voiced", at))
+
+    def last_words(self):
+        return self.words
 
     def spoken(self, speech_end, at):
         self.said.append(("spoken", speech_end, at))
@@ -97,6 +100,17 @@ def test_speech_ends_with_its_last_voiced_sample_plus_the_lateness_of_its_frame(
         ("voiced", 2 * FRAME),
         ("spoken", 55_000_000 + 3_000_000, 3 * FRAME + 3_000_000),
     ]
+
+
+def test_the_last_words_go_out_in_one_piece_with_the_last_frame():
+    wire = Wire(late={1: 3_000_000})
+    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone.speak(speech(2), 0, Told(words=(b"commit", b"ask")))
+
+    run(microphone, wire, microphone.due, 10**12)
+
+    last = 2 * FRAME + 3_000_000
+    assert wire.written[1:] == [(last, b"frame 1"), (last, b"commit"), (last, b"ask")]
 
 
 def test_push_to_talk_sends_nothing_after_the_speech():
