@@ -5,19 +5,36 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import msgspec
 
 from harness.records import Health, Session, Turn, encode
 
-__all__ = ["RunDirectory", "RunDirectoryError"]
+__all__ = ["RunDirectory", "RunDirectoryError", "check_writable"]
 
 FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
 
 
 class RunDirectoryError(OSError):
     """The run can't be recorded; one line that says why, and what to do."""
+
+
+def check_writable(parent: Path) -> None:
+    """
+    Make the folder that runs go to, and see that they can.
+
+    Raises:
+        RunDirectoryError: If they can't.
+
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise _unwritable(parent, error) from error
 
 
 class RunDirectory:
@@ -125,5 +142,5 @@ def _point(link: Path, name: str) -> None:
 def _unwritable(path: Path, error: OSError) -> RunDirectoryError:
     reason = (error.strerror or str(error)).lower()
     return RunDirectoryError(
-        f"the run can't be recorded in {path}: {reason}; choose another folder with --run-dir"
+        f"no run can be recorded in {path}: {reason}; choose another folder with --run-dir"
     )

@@ -14,7 +14,7 @@ from locust.stats import StatsEntry
 
 from harness import __version__
 from harness.sinks.prometheus import Page
-from harness.sinks.rundir import RunDirectory, RunDirectoryError
+from harness.sinks.rundir import RunDirectory, RunDirectoryError, check_writable
 from harness.sinks.tally import Labels, Tally, merge
 from harness.swarm.cli_options import check_values, safe_values
 from harness.swarm.embedded import EmbeddedSimulator, SimulatorError
@@ -87,10 +87,11 @@ class FrontStation(Station):
         self._check_ports()
         try:
             check_values(vars(self.options))
+            check_writable(Path(self.options.run_dir))
             self.given_hosts = self._hosts_or_simulator()
             if self.given_hosts:
                 self._preflight()
-        except (SetupError, SimulatorError, ValueError) as error:
+        except (ValueError, RunDirectoryError, SimulatorError) as error:
             self.refuse(str(error))
         page = Page(self.tally, monotonic)
         if self.web_ui is not None:
@@ -196,6 +197,12 @@ class FrontStation(Station):
             server.stop()
         if self._simulator is not None:
             self._simulator.stop()
+
+    def interrupt(self) -> None:
+        """Ctrl-C: end the calls."""
+        if self.recording is not None:
+            say("ending the calls; Ctrl-C once more cuts them short")
+        super().interrupt()
 
     def close_run(self) -> None:
         """Stop a run that is not over, and wait until its report is made."""

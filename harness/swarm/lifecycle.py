@@ -1,5 +1,6 @@
 """Which of Locust's events does what, in a process of its kind: local, master or worker."""
 
+import itertools
 import signal
 from typing import Any
 
@@ -76,14 +77,12 @@ def _handle_ctrl_c(station: Any) -> None:
     Python's own handler raises KeyboardInterrupt wherever the process happens to be, in the midst
     of a callback of the event loop, say; here only the main greenlet hears of it.
     """
-    pressed: list[None] = []
+    presses = itertools.count()
 
-    def pressed_again() -> None:
-        hub = gevent.get_hub()
-        if pressed:
+    def pressed() -> None:
+        if next(presses):
             station.cut()
         else:
-            pressed.append(None)
-            hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+            station.interrupt()
 
-    gevent.signal_handler(signal.SIGINT, pressed_again)
+    gevent.signal_handler(signal.SIGINT, pressed)

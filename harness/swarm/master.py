@@ -11,7 +11,7 @@ from harness.swarm.messages import CALLERS, FINAL, RUN, TROUBLE
 from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.setup import Setup
-from harness.swarm.station import refuse, wait_until
+from harness.swarm.station import wait_until
 
 __all__ = ["MasterStation"]
 
@@ -152,7 +152,9 @@ class MasterStation(FrontStation):
         wait_until(lambda: before <= self._live() | self._collector.leaving, READY_LIMIT)
         self._quit()
 
-    def give_up_waiting(self) -> None:
-        """Ctrl-C while workers are waited for: let those that are there go."""
-        self._quit()
-        refuse("stopped before all workers were there")
+    def interrupt(self) -> None:
+        """Ctrl-C: end the calls, or no longer wait for workers."""
+        options = self.options
+        if options.headless and self.recording is None and self.runner.state == "ready":
+            self.refuse("stopped before all workers were there")
+        super().interrupt()

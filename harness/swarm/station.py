@@ -45,6 +45,10 @@ class Station:
         """End a run that can't go on, for the reason given in one line."""
         raise NotImplementedError
 
+    def interrupt(self) -> None:
+        """Let Locust's main greenlet hear of Ctrl-C: it ends the calls."""
+        gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
     def cut(self) -> None:
         """End running calls at once, in mid-turn."""
         self.environment.stop_timeout = 0

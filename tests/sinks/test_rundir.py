@@ -6,7 +6,7 @@ import re
 import pytest
 
 from harness.records import Health, Session, Turn
-from harness.sinks.rundir import RunDirectory, RunDirectoryError
+from harness.sinks.rundir import RunDirectory, RunDirectoryError, check_writable
 
 
 def lines(path):
@@ -55,6 +55,15 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
 
     assert "--run-dir" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_whether_runs_can_be_recorded_is_known_beforehand(tmp_path):
+    (tmp_path / "file").write_text("a file")
+
+    check_writable(tmp_path / "runs")
+    with pytest.raises(RunDirectoryError, match=r"file exists.*--run-dir"):
+        check_writable(tmp_path / "file")
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):

@@ -1,0 +1,37 @@
+import shutil
+import sys
+
+import pytest
+from locusts import ROOT, Running
+
+UTTERANCES = ROOT / "harness" / "data" / "utterances"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A working directory with a corpus of one short utterance, ``say``."""
+    corpus = tmp_path / "say"
+    corpus.mkdir()
+    shutil.copy(UTTERANCES / "menu.flac", corpus)
+    return tmp_path
+
+
+@pytest.fixture
+def simulator(tmp_path):
+    """Starts simulators; each has ``url`` and ``truth``, its log."""
+    started = []
+
+    def start(*arguments, **environment):
+        truth = tmp_path / f"truth-{len(started)}.jsonl"
+        command = [sys.executable, "-m", "harness", "simulate", "--port", "0"]
+        running = Running([*command, "--truth", truth, *arguments], tmp_path, **environment)
+        started.append(running)
+        running.url = running.wait_for(r"listening on (\S+)")[1]
+        running.truth = truth
+        return running
+
+    yield start
+    for running in started:
+        running.process.terminate()
+        running.process.wait(10)
+        running.__exit__()

@@ -1,0 +1,135 @@
+"""Locust and the simulator as real processes, started, watched and ended by tests."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LOCUSTFILE = ROOT / "locustfiles" / "realtime.py"
+LISTENING = re.compile(rb"listening on (ws://\S+)")
+
+
+class Running:
+    """A process in a session of its own; its output is kept, what is left at the end killed."""
+
+    def __init__(self, command, cwd, **environment):
+        self.output = cwd / f"output-{time.monotonic_ns()}.txt"
+        variables = {
+            k: v for k, v in os.environ.items() if not k.startswith(("LOCUST_", "REALTIME_"))
+        }
+        variables |= {"PYTHONUNBUFFERED": "1", **environment}
+        with self.output.open("wb") as sink:
+            self.process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in group(self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def text(self):
+        return self.output.read_text(errors="replace")
+
+    def wait(self, seconds=60):
+        """Its exit code."""
+        return self.process.wait(seconds)
+
+    def wait_for(self, pattern, seconds=40):
+        """The first match in what it has said."""
+        return wait_until(lambda: re.search(pattern, self.text), seconds, lambda: self.text)
+
+
+class Locust(Running):
+    """``locust -f locustfiles/realtime.py …`` in a folder of its own."""
+
+    def __init__(self, folder, *arguments, locustfile=LOCUSTFILE, **environment):
+        self.folder = folder
+        locust = Path(sys.executable).with_name("locust")
+        super().__init__([locust, "-f", locustfile, *map(str, arguments)], folder, **environment)
+
+    @property
+    def run(self):
+        """The newest run directory."""
+        return self.folder / "runs" / "latest"
+
+    def wait_for_turns(self, n, seconds=40):
+        """Until so many turns are on disk."""
+        return wait_until(lambda: len(self.lines("turns")) >= n, seconds, lambda: self.text)
+
+    def lines(self, name):
+        path = self.run / f"{name}.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def read(self, name):
+        return json.loads((self.run / name).read_text())
+
+    @property
+    def heard(self):
+        """Ids of the responses in its turns."""
+        return {name for turn in self.lines("turns") for name in turn["response_ids"]}
+
+
+def truth(path):
+    """Ids of the responses that a simulator made, once it has ended."""
+    wait_until(lambda: '{"totals"' in path.read_text(), 20)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {line["response_id"] for line in lines if "response_id" in line}
+
+
+def group(session):
+    """Processes of a session, by /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def children(pid):
+    """Processes forked from ``pid``."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition, seconds, explain=lambda: ""):
+    """What ``condition`` gives as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.05)
+    return found
