@@ -18,6 +18,7 @@ from harness.durations import Distribution, parse_distribution
 from harness.errors import CommandError
 from harness.simulator.access import Access
 from harness.simulator.endpoint import Endpoint
+from harness.simulator.loop import precise_loop
 from harness.simulator.server import Server
 from harness.simulator.settings import Settings
 from harness.simulator.truth import TruthLog
@@ -118,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
     log = _truth_log(args.truth)
     name = secrets.token_hex(3)
     endpoint = Endpoint(settings, log.write, name) if log else Endpoint(settings, name=name)
-    asyncio.run(_serve(Server(endpoint, access), args, tls))
+    with asyncio.Runner(loop_factory=precise_loop) as runner:
+        runner.run(_serve(Server(endpoint, access), args, tls))
     if log:
         log.close(endpoint.totals)
     return 0

@@ -18,6 +18,7 @@ from harness.simulator.truth import Truth
 
 __all__ = ["Request", "Response"]
 
+_HEADSTART_NS = 5_000_000  # of what announces an item: it must not make the first delta late
 _TEXT_PACE_NS = 30_000_000  # from one word of a text to the next
 _ARGUMENTS_PIECE = 24  # characters of a tool's arguments a delta
 _LIMITS = {"requests": 10_000, "tokens": 2_000_000}  # a minute
@@ -73,9 +74,9 @@ class Response:
         yield self._stamped("response.created", self.truth, ("created_out",), response=resource)
         yield self._event("rate_limits.updated", rate_limits=_rate_limits(request.context))
         due = request.at + answer.first_ns
-        yield due
+        yield max(request.at, due - _HEADSTART_NS)
         if answer.tool is not None:
-            yield from self._call(answer.tool)
+            yield from self._call(answer.tool, due)
         elif request.modalities == ("text",):
             yield from self._write(due)
         else:
@@ -142,8 +143,7 @@ class Response:
         assert item is not None
         head = audio_delta_head(**place)
         for index in range(answer.deltas):
-            if index:
-                yield due + index * settings.pace_ns
+            yield due + index * settings.pace_ns
             if piece := answer.pieces[index]:
                 self._said += piece
                 yield self._event(
@@ -159,19 +159,19 @@ class Response:
         yield from self._open_message({"type": "text", "text": ""})
         pace = _TEXT_PACE_NS if self.request.settings.speed else 0
         for index, piece in enumerate(filter(None, self.request.answer.pieces)):
-            if index:
-                yield due + index * pace
+            yield due + index * pace
             self._said += piece
             yield self._event(
                 "response.output_text.delta", **self._place, content_index=0, delta=piece
             )
 
-    def _call(self, tool: ToolUse) -> Iterator[Out]:
-        """A function call."""
+    def _call(self, tool: ToolUse, due: int) -> Iterator[int | Out]:
+        """A function call, its arguments due at ``due``."""
         call_id = self.request.new_item_id().replace("item_", "call_")
         yield from self._open_item(
             type="function_call", name=tool.name, call_id=call_id, arguments=""
         )
+        yield due
         for start in range(0, len(tool.arguments), _ARGUMENTS_PIECE):
             piece = tool.arguments[start : start + _ARGUMENTS_PIECE]
             self._said += piece
