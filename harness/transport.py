@@ -101,7 +101,7 @@ class Transport:
         loop = gevent.get_hub().loop
         self._readable = loop.io(link.fd, READ)
         self._ticker = loop.timer(ping_interval / TICKS, ping_interval / TICKS)
-        loop.run_callback(self._start, opening.rest)
+        loop.run_callback(self._guarded, self._start, opening.rest)
 
     @property
     def bytes_sent(self) -> int:
@@ -182,16 +182,26 @@ class Transport:
             self._say_goodbye(NORMAL)
             self._end(Closed(code=ABNORMAL, by_us=True, error="aborted"))
 
+    def _guarded(self, act: Callable[..., None], *arguments: bytes) -> None:
+        """What the hub calls here, it calls through this: a fault ends the session, not the hub."""
+        try:
+            act(*arguments)
+        except Exception as error:  # noqa: BLE001
+            self._internal(error)
+        except BaseException:  # Ctrl-C strikes anywhere
+            self.abort()
+            raise
+
     def _start(self, rest: bytes) -> None:
-        """Begin to receive, in the hub, with what came together with the handshake's answer."""
+        """Begin to receive, with what came together with the handshake's answer."""
         if self.closed is not None:
             return
-        self._readable.start(self._on_readable)
-        self._ticker.start(self._tick)
+        self._readable.start(self._guarded, self._read)
+        self._ticker.start(self._guarded, self._tick)
         if rest:
-            self._guarded(rest, self.upgraded_at)
+            self._receive(rest, self.upgraded_at)
 
-    def _on_readable(self) -> None:
+    def _read(self) -> None:
         try:
             data, at = self._link.read()
         except BlockingIOError:
@@ -201,17 +211,9 @@ class Transport:
             return
         self._watch.read_lag.add((self._link.read_at - at) / 1e9)
         if data:
-            self._guarded(data, at)
+            self._receive(data, at)
         else:
             self._lost("")
-
-    def _guarded(self, data: bytes, at: int) -> None:
-        try:
-            self._receive(data, at)
-        except BaseException as error:
-            self._internal(error)
-            if not isinstance(error, Exception):
-                raise
 
     def _receive(self, data: bytes, at: int) -> None:
         cutter = self._cutter
@@ -282,7 +284,7 @@ class Transport:
         error = f"connection lost{where}: {why}"
         self._end(Closed(code=ABNORMAL, by_us=not self._open, error=error))
 
-    def _internal(self, error: BaseException) -> None:
+    def _internal(self, error: Exception) -> None:
         """End the session for a fault of our own."""
         self._watch.internal_errors += 1
         _log.error("a session ended by an internal error", exc_info=error)
@@ -301,10 +303,8 @@ class Transport:
         self._link.close()
         try:
             self._on_close(closed)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001
             self._internal(error)
-            if not isinstance(error, Exception):
-                raise
         finally:
             self._over.set()
 

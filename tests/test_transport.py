@@ -477,6 +477,20 @@ def test_a_fault_in_on_message_ends_that_session_alone_and_is_counted(fault, nam
     assert "internal error" in caplog.text
 
 
+def test_an_interrupt_that_strikes_in_on_message_ends_the_session_and_the_program():
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    errors = hub_watch().internal_errors
+    with listening(says(frame(TEXT, b"one"))) as address:
+        heard = Heard(address, on_message=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            heard.wait_end()
+
+    assert heard.ends[0].error == "aborted"
+    assert hub_watch().internal_errors == errors
+
+
 def test_a_fault_in_on_close_is_counted_and_close_returns(caplog):
     errors = hub_watch().internal_errors
     with listening(echo) as address:
