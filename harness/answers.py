@@ -235,7 +235,8 @@ class Answers:
         before, self._commit_at = self._commit_at, at
         o = self._open[-1] if self._open else None
         # A server without speech_stopped tells by the commit alone that it noticed.
-        if o is not None and o.detected is None and o.speech_end is not None:
+        waiting = o is not None and o.detected is None and o.answer is None
+        if o is not None and waiting and o.speech_end is not None:
             alone = before is None or before < o.turn.due_at
             if alone and at >= o.speech_end:
                 o.detected = at
@@ -245,11 +246,16 @@ class Answers:
     def _item_added(self, event: OutputItemAdded, at: int, uncertainty: int) -> bool:
         track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
         item = event.item
-        if item is None or item.type != "function_call" or track.open.closed:
+        if item is None or item.type != "function_call" or not self._waits_for_call(track):
             return False
         self._call(track, item.call_id, item.name, None)
         track.call_at = track.call_at or at
         return False
+
+    @staticmethod
+    def _waits_for_call(track: Track) -> bool:
+        """Whether a call of this response matters: a premature one's is nobody's to answer."""
+        return not track.open.closed and track.role is not Role.PREMATURE
 
     def _item_done(self, event: OutputItemDone, at: int, uncertainty: int) -> bool:
         track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
@@ -264,7 +270,7 @@ class Answers:
 
     def _arguments_delta(self, event: ArgumentsDelta, at: int, uncertainty: int) -> bool:
         track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
-        if event.call_id is not None and not track.open.closed:
+        if event.call_id is not None and self._waits_for_call(track):
             self._call(track, event.call_id, None, None)
             track.open.arguments[event.call_id] += event.delta
             track.call_at = track.call_at or at

@@ -31,5 +31,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     def unanswered(self, *, vad: bool) -> float:
         """Seconds from the end of speech after which an answer can no longer have come."""
-        total = self.first_audio + (self.detection if vad else 0)
-        return (total if self.patience is None else min(total, self.patience)) / 1e9
+        return self._at_most(self.first_audio + (self.detection if vad else 0))
+
+    def unanswered_since(self, detected: int, *, speech_end: int) -> float:
+        """The same from when the turn was ``detected``; patience runs since ``speech_end``."""
+        return self._at_most(self.first_audio, waited=detected - speech_end)
+
+    def _at_most(self, limit: int, waited: int = 0) -> float:
+        if self.patience is None:
+            return limit / 1e9
+        return min(limit, max(0, self.patience - waited)) / 1e9

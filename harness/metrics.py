@@ -52,6 +52,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     counts_unanswered: bool = False  # an unanswered turn ranks above all answered ones
     kinds: tuple[Kind, ...] = (Kind.SPEECH, Kind.GREETING, Kind.TEXT)  # of turns it is asked of
     needs: str | None = None  # the mark it counts from: it is asked of turns that have one
+    limits: str = "limits_s"  # the field of Turn that adds up the limits in force from its origin
+    through_tools: bool = False  # of a tool turn it waits for the audio after the last tool output
 
     @property
     def prometheus(self) -> str:
@@ -63,10 +65,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         """Whether ``turn`` counts as one that never got what this metric waits for."""
         return (
             self.counts_unanswered
-            and turn.unanswered
+            and turn.lacks("answer_audio" if self.through_tools and turn.tools else "first_audio")
             and turn.kind in self.kinds
             and (self.needs is None or turn.marks.get(self.needs) is not None)
         )
+
+    def limit_of(self, turn: Turn) -> float:
+        """Seconds, T of the definitions: the limits in force from where this metric counts."""
+        return float(getattr(turn, self.limits))
 
 
 def _between(start: str, end: str) -> Callable[[Turn], float | None]:
@@ -146,6 +152,7 @@ TURN_METRICS = (
         value=_between("commit", "first_audio"),
         counts_unanswered=True,
         needs="commit",
+        limits="answer_limits_s",
     ),
     Metric(
         name="ttfa_detected",
@@ -154,6 +161,7 @@ TURN_METRICS = (
         value=_between("detected", "first_audio"),
         counts_unanswered=True,
         needs="detected",
+        limits="answer_limits_s",
     ),
     Metric(
         name="ttfa_request",
@@ -176,6 +184,7 @@ TURN_METRICS = (
         value=_time_to_answer,
         counts_unanswered=True,
         kinds=(Kind.SPEECH,),
+        through_tools=True,
     ),
     Metric(
         name="tool_call",

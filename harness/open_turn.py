@@ -229,6 +229,10 @@ class OpenTurn:
         turn.gaps = [(b - a) / NS for a, b in playback.gaps if a < playback.ends_at]
         turn.own_delay_s = self.own_delay / NS
         turn.limits_s = limits.unanswered(vad=self.vad and turn.kind is Kind.SPEECH)
+        if self.detected is not None and self.speech_end is not None:
+            turn.answer_limits_s = limits.unanswered_since(
+                self.detected, speech_end=self.speech_end
+            )
         turn.transcript = " ".join(filter(None, self.texts))
         turn.tools = list(self.calls.values())
         turn.segments = self._segments()

@@ -173,7 +173,8 @@ class Turn(msgspec.Struct, kw_only=True):
     metrics: dict[str, float | None] = {}  # seconds; the names of metrics.TURN_METRICS
     segments: dict[str, float] = {}  # the waterfall, seconds: adds up to ttfa_audible
     gaps: list[float] = []  # seconds of each silence while the playback buffer was dry
-    limits_s: float = 0.0  # the sum of the limits in force, for the unanswered
+    limits_s: float = 0.0  # the sum of the limits in force from the end of speech
+    answer_limits_s: float = 0.0  # of those in force once the turn was detected
     own_delay_s: float = 0.0  # time our own tools took
     audio_sent_s: float = 0.0
     audio_received_s: float = 0.0
@@ -204,9 +205,13 @@ class Turn(msgspec.Struct, kw_only=True):
     @property
     def unanswered(self) -> bool:
         """Whether it was asked for, in an audio session, and no answer audio ever came."""
+        return self.lacks("first_audio")
+
+    def lacks(self, mark: str) -> bool:
+        """Whether it was asked for, in an audio session, and ``mark`` never came."""
         return (
             self.kind is not Kind.UNSOLICITED
-            and self.marks.get("first_audio") is None
+            and self.marks.get(mark) is None
             and self.outcome not in UNHEARD
             and not self.censored
         )
@@ -308,10 +313,13 @@ class Health(msgspec.Struct, kw_only=True):
     read_lag: LagHistogram = msgspec.field(default_factory=LagHistogram)
     stalls: int = 0  # the hub blocked for 20 ms or more
     longest_stall_s: float = 0.0
-    culprit: str = ""  # where the hub was when it was blocked over 100 ms
+    culprit: str = ""  # who blocked the hub for longest, over 100 ms: file:line function
     cpu: float = 0.0  # share of one core
+    starved_s: float = 0.0  # the hub's thread was ready to run, and had no processor
+    preemptions: int = 0  # times it had to hand its processor over
     rss_bytes: int = 0
     gc_s: float = 0.0  # seconds spent in garbage collection
+    gc_longest_s: float = 0.0  # in one of them
     queued_bytes: int = 0  # waiting in send queues
     descriptors: int = 0
     audio_due_s: float = 0.0

@@ -85,6 +85,7 @@ class TurnRecorder(Answers):
             return
         call.answered_at, call.outcome, call.valid = at, outcome, valid
         o.output_at = turn.marks["tool_output"] = at
+        turn.marks.pop("answer_audio", None)  # what came before the last output was no answer
         o.rounds[-1].output = at
 
     def talk_over(self, at: int) -> list[TruncateItem]:

@@ -56,6 +56,7 @@ def answered(start=0.0, ttfa=0.3, *, outcome=Outcome.COMPLETED, marks=None, **mo
             "audible": 0.1,
         },
         limits_s=10.0,
+        answer_limits_s=10.0,
         audio_sent_s=2.0,
         audio_received_s=2.0,
         audio_heard_s=2.0,
@@ -75,6 +76,7 @@ def silent(start=0.0, *, outcome=Outcome.TIMEOUT, phase=Phase.FIRST_AUDIO, limit
         written_at=at(start + 0.02),
         marks={"speech_end": at(end), "commit": at(end + 0.001), "detected": at(end + 0.001)},
         limits_s=limit,
+        answer_limits_s=10.0,
         audio_sent_s=2.0,
         **more,
     )

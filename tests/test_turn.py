@@ -19,7 +19,7 @@ from tape import (
 
 from harness.audio import PCMU, AudioFormat
 from harness.limits import Limits
-from harness.metrics import measure
+from harness.metrics import TURN_METRICS, measure
 from harness.realtime.events import AudioDelta, ResponseDone
 from harness.records import Flag, Kind, Outcome, Phase
 
@@ -294,6 +294,74 @@ def test_speech_before_a_tool_call_is_filler_and_the_first_audio():
     assert turn.gaps == []
 
 
+def unanswered_in(turn):
+    return {metric.name for metric in TURN_METRICS if metric.unanswered(turn)}
+
+
+@pytest.mark.parametrize(
+    ("filler", "metrics"),
+    [
+        (True, {"time_to_answer"}),  # the filler was first audio, but it is no answer
+        (False, {"ttfa", "ttfa_audible", "ttfa_commit", "ttfa_detected", "time_to_answer"}),
+    ],
+)
+def test_a_tool_turn_that_fails_after_its_tool_was_never_answered(filler, metrics):
+    script = Script()
+    turn = script.say(0, 100)
+    script.hear((300, created("r1")))
+    if filler:
+        script.hear((350, audio(100, response="r1")))
+    script.hear((400, calls("look_up")), (400, arguments()), (410, done("r1")))
+    script.recorder.tool_answered(turn, "c1", ms(650), "ok", valid=True)
+    script.recorder.requested(turn, ms(650))
+    script.hear((700, created("r2")), (800, done("r2", "failed", code="server_error")))
+    script.until(9000)
+
+    assert turn.metrics["time_to_answer"] is None
+    assert unanswered_in(turn) == metrics
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CUT, Outcome.CANCELLED])
+def test_a_tool_turn_that_we_ended_is_censored_not_unanswered(outcome):
+    script = Script()
+    turn = script.say(0, 100)
+    script.hear((300, created()), (350, audio(100)), (400, calls("look_up")), (400, arguments()))
+    script.over(500, outcome)
+
+    assert unanswered_in(turn) == set()
+
+
+def test_the_answer_comes_after_the_last_of_several_tools():
+    script = Script()
+    turn = script.say(0, 100)
+    for number, at in enumerate((300, 1300)):
+        response, call = f"r{number}", f"c{number}"
+        script.hear((at, created(response)), (at + 50, audio(100, response=response)))
+        script.hear((at + 100, calls("look_up", call, response)))
+        script.hear((at + 200, arguments("{}", call, response)), (at + 300, done(response)))
+        script.recorder.tool_answered(turn, call, ms(at + 500), "ok", valid=True)
+        script.recorder.requested(turn, ms(at + 500))
+    script.hear((2000, created("r9")), (2100, audio(100, response="r9")), (2200, done("r9")))
+    script.until(9000)
+
+    assert turn.metrics["time_to_answer"] == pytest.approx(2.000)
+    assert turn.metrics["tool_turnaround"] == pytest.approx(0.300)
+
+
+def test_a_tool_called_before_the_caller_had_finished_makes_no_tool_turn():
+    script = Script(vad=True)
+    turn = script.recorder.begin(Kind.SPEECH, due=0, at=0)
+    script.hear((50, STOPPED), (60, created("r0")), (70, calls("look_up", "c0", "r0")))
+    script.hear((80, arguments("{}", "c0", "r0")), (85, done("r0", "cancelled")))
+    script.recorder.spoken(turn, ms(100), 0.1)
+    script.hear((300, STOPPED), (310, created()), (400, audio(100)), (450, done()))
+    script.until(9000)
+
+    assert turn.tools == []
+    assert turn.metrics["time_to_answer"] == pytest.approx(0.300)
+    assert unanswered_in(turn) == set()
+
+
 def test_a_tool_turn_repeats_created_call_tool_output_in_its_waterfall():
     _, turn = tool_turn()
 
@@ -524,7 +592,31 @@ def test_limits_in_force_add_up_under_vad():
     (turn,) = hold(vad=True)
 
     assert turn.limits_s == pytest.approx(22.0)
+    assert turn.answer_limits_s == 0.0  # it was never detected
     assert turn.phase is Phase.DETECTION
+
+
+def test_once_a_turn_is_detected_only_the_limit_of_first_audio_is_in_force():
+    (turn,) = hold((900, STOPPED), vad=True)
+
+    assert turn.phase is Phase.FIRST_AUDIO
+    assert turn.limits_s == pytest.approx(22.0)
+    assert turn.answer_limits_s == pytest.approx(10.0)
+
+
+def test_a_commit_told_after_the_answer_began_detected_nothing():
+    (turn,) = hold((300, audio(100)), (400, COMMITTED), (500, done()), vad=True)
+
+    assert turn.ttfa == pytest.approx(0.200)
+    assert turn.metrics["ttfa_detected"] is None
+
+
+def test_patience_has_run_since_the_end_of_speech_when_a_turn_is_detected():
+    (turn,) = hold((900, STOPPED), vad=True, limits=Limits(patience=ms(3000)))
+
+    assert turn.outcome is Outcome.ABANDONED
+    assert turn.limits_s == pytest.approx(3.0)
+    assert turn.answer_limits_s == pytest.approx(2.2)
 
 
 # Greetings, texts.

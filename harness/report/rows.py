@@ -21,7 +21,7 @@ __all__ = [
     "turn_frame",
 ]
 
-MARKS_READ = ("commit", "detected", "first_audio")
+MARKS_READ = ("commit", "detected", "first_audio", "answer_audio")
 """Marks whose presence counts: where a metric starts, and whether audio came."""
 
 OTHER_METRICS = ("rtf", "own_delay", "audio_gaps", "audio_gap_seconds", "dead_air")
@@ -59,6 +59,7 @@ class TurnRow(msgspec.Struct, gc=False):
     segments: _Segments = msgspec.field(default_factory=_Segments)  # type: ignore[valid-type]
     gaps: list[float] = []
     limits_s: float = 0.0
+    answer_limits_s: float = 0.0
     audio_sent_s: float = 0.0
     audio_received_s: float = 0.0
     audio_heard_s: float = 0.0
@@ -98,8 +99,8 @@ class SessionRow(msgspec.Struct):
 WORDS = ("worker", "scenario", "kind", "outcome", "phase", "code")
 _WHOLE = ("caller", "call", "turn", "at")
 _NUMBERS = (
-    *("limits_s", "audio_sent_s", "audio_received_s", "audio_heard_s", "cost_usd"),
-    "session_age_s",
+    *("limits_s", "answer_limits_s", "audio_sent_s", "audio_received_s", "audio_heard_s"),
+    *("cost_usd", "session_age_s"),
 )
 _FLOATS = {
     **{name: name for name in _NUMBERS},
@@ -119,7 +120,7 @@ def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
     One line a turn: words as categories, latencies in seconds (NaN where there is none).
 
     ``at`` is when it began, ns of its worker's clock; a column for each flag, and ``has_…`` for
-    each mark of ``MARKS_READ``, hold whether it has them.
+    each mark of ``MARKS_READ``, hold whether it has them; ``has_tools`` whether it called any.
     """
     columns: dict[str, Any] = {}
     for name in WORDS:
@@ -130,6 +131,7 @@ def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
         columns[name] = _column(rows, path, np.float64)
     for mark in MARKS_READ:
         columns[f"has_{mark}"] = ~np.isnan(_column(rows, f"marks.{mark}", np.float64))
+    columns["has_tools"] = np.array([bool(row.tools) for row in rows], dtype=bool)
     for flag in Flag:
         columns[flag.value] = np.array([flag.value in row.flags for row in rows], dtype=bool)
     return pd.DataFrame(columns)

@@ -79,24 +79,34 @@ def take_sample(turns: pd.DataFrame, metric: Metric) -> Sample:
     asked = turns["kind"].isin(list(metric.kinds))
     if metric.needs is not None:
         asked &= turns[f"has_{metric.needs}"]
-    silent = turns[asked & is_unanswered(turns)] if metric.counts_unanswered else turns.iloc[:0]
+    heard = _heard(turns, through_tools=metric.through_tools)
+    silent = turns[asked & _lacks(turns, heard)] if metric.counts_unanswered else turns.iloc[:0]
     return Sample(
         np.sort(values[answered].to_numpy(dtype=np.float64)),
         len(silent),
-        float(silent["limits_s"].max()) if len(silent) else 0.0,
-        int((asked & _is_censored(turns) & ~answered).sum()),
+        float(silent[metric.limits].max()) if len(silent) else 0.0,
+        int((asked & _is_censored(turns, heard) & ~answered).sum()),
     )
 
 
 def is_unanswered(turns: pd.DataFrame) -> "pd.Series[bool]":
     """Of each turn, whether it was asked for and no answer audio came; as ``Turn.unanswered``."""
+    return _lacks(turns, turns["has_first_audio"])
+
+
+def _heard(turns: pd.DataFrame, *, through_tools: bool) -> "pd.Series[bool]":
+    """Whether what is waited for came; through tools, the audio after the last tool output."""
+    heard = turns["has_first_audio"]
+    return heard.where(~turns["has_tools"], turns["has_answer_audio"]) if through_tools else heard
+
+
+def _lacks(turns: pd.DataFrame, heard: "pd.Series[bool]") -> "pd.Series[bool]":
     asked = turns["kind"] != Kind.UNSOLICITED.value
-    return asked & ~turns["has_first_audio"] & ~_is_censored(turns)
+    return asked & ~heard & ~_is_censored(turns, heard)
 
 
-def _is_censored(turns: pd.DataFrame) -> "pd.Series[bool]":
-    unheard = ~turns["has_first_audio"] & turns["outcome"].isin(list(UNHEARD))
-    return turns["censored"] | unheard
+def _is_censored(turns: pd.DataFrame, heard: "pd.Series[bool]") -> "pd.Series[bool]":
+    return turns["censored"] | (~heard & turns["outcome"].isin(list(UNHEARD)))
 
 
 def percentile_name(p: float) -> str:

@@ -183,8 +183,8 @@ class CountingSink:
 
 
 def _waited(turn: Turn, metric: Metric) -> float:
-    """T: the least an unanswered turn waited, in seconds."""
-    return turn.limits_s or metric.buckets[-1]
+    """T of an unanswered turn, in seconds."""
+    return metric.limit_of(turn) or metric.buckets[-1]
 
 
 def _interrupt_kind(turn: Turn) -> str:

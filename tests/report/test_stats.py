@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rundirs import Kind, answered, silent
 
 from harness.metrics import TURN_METRICS, Metric, percentile_too_thin
-from harness.records import Flag, Outcome, Turn, encode
+from harness.records import Flag, Outcome, ToolCall, Turn, encode
 from harness.report.rows import TurnRow, turn_frame
 from harness.report.stats import Sample, figures, is_unanswered, percentile_name, take_sample
 
@@ -120,6 +120,12 @@ ZOO = {
     "timed out under a longer limit": silent(limit=22.0),
     "failed fast": silent(outcome=Outcome.FAILED),
     "patience ended": silent(outcome=Outcome.ABANDONED),
+    "filler and then nothing": answered(
+        outcome=Outcome.FAILED, tools=[ToolCall(name="book", call_id="c")]
+    ),
+    "cut after its filler": answered(
+        outcome=Outcome.CUT, tools=[ToolCall(name="book", call_id="c")]
+    ),
     "text only": silent(outcome=Outcome.COMPLETED, flags=[Flag.TEXT_ONLY]),
     "cut": silent(outcome=Outcome.CUT, flags=[Flag.CENSORED]),
     "cancelled before audio": silent(outcome=Outcome.CANCELLED),
@@ -135,11 +141,12 @@ ZOO = {
 @pytest.mark.parametrize(
     ("name", "n_answered", "unanswered", "censored"),
     [
-        ("ttfa", 2, 6, 3),  # five kinds of silence, and the one that never got to commit
-        ("ttfa_commit", 2, 5, 3),  # without a commit there is nothing to count from
+        ("ttfa", 4, 6, 3),  # five kinds of silence, and the one that never got to commit
+        ("ttfa_commit", 4, 5, 3),  # without a commit there is nothing to count from
         ("ttfa_request", 0, 1, 0),
-        ("ttfa_audible", 2, 7, 3),
-        ("ttft", 2, 0, 3),  # counts no unanswered turns
+        ("ttfa_audible", 4, 7, 3),
+        ("time_to_answer", 2, 7, 4),  # filler is no answer
+        ("ttft", 4, 0, 3),  # counts no unanswered turns
     ],
 )
 def test_each_metric_counts_the_turns_it_is_asked_of(name, n_answered, unanswered, censored):
@@ -153,6 +160,10 @@ def test_each_metric_counts_the_turns_it_is_asked_of(name, n_answered, unanswere
 def test_the_limit_is_the_largest_of_the_unanswered():
     assert take_sample(frame(ZOO.values()), metric("ttfa")).limit == 22.0
     assert take_sample(frame(ZOO.values()), metric("ttfa_request")).limit == 10.0
+
+
+def test_the_limit_counts_from_where_the_metric_does():
+    assert take_sample(frame(ZOO.values()), metric("ttfa_detected")).limit == 10.0
 
 
 def test_the_frame_says_of_each_turn_what_its_record_says():

@@ -87,6 +87,14 @@ def test_under_vad_an_undetected_turn_is_unanswered_but_has_no_commit_to_count_f
     assert "ttfa_detected" not in sink.tally.histograms
 
 
+def test_the_value_of_an_unanswered_turn_is_what_could_be_waited_from_where_a_metric_counts(sink):
+    sink.on_turn(a_turn(outcome=Outcome.TIMEOUT, limits_s=22.0, answer_limits_s=10.0))
+
+    sums = {name: series[TALK].sum for name, series in sink.tally.histograms.items()}
+    assert sums["ttfa"] == sums["ttfa_audible"] == sums["time_to_answer"] == 22.0
+    assert sums["ttfa_detected"] == sums["ttfa_commit"] == 10.0
+
+
 def test_segments_and_gaps_are_counted_each(sink):
     sink.on_turn(a_turn(segments={"create": 0.1, "generate": 0.3}, gaps=[0.2, 0.4]))
 
