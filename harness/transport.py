@@ -219,6 +219,8 @@ class Transport:
         cutter = self._cutter
         messages = cutter.feed(data)
         self.messages_received += len(messages)
+        if cutter.handed_over and cutter.over:
+            self._open = False  # already for what on_message does with the messages before it
         if len(messages) == 1 and cutter.whole:
             self._on_message(messages[0], at, 0)
         elif messages:

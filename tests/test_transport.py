@@ -51,6 +51,25 @@ def test_messages_keep_their_order_and_are_counted():
         assert heard.transport.bytes_sent > sum(map(len, sent)) + 200 * 6
 
 
+def test_messages_written_together_come_in_one_piece_each_masked_on_its_own():
+    pieces = []
+
+    def script(peer):
+        peer.upgrade()
+        pieces.append(peer.sock.recv(65536))
+        peer.protocol.receive_data(pieces[0])
+        pieces.extend(bytes(event.data) for event in peer.protocol.events_received())
+        peer.close_code()
+
+    with listening(script) as address, Heard(address) as heard:
+        heard.transport.write(b"audio", b"commit", b"create")
+        until(lambda: len(pieces) == 4)
+
+        assert pieces[1:] == [b"audio", b"commit", b"create"]
+        assert heard.transport.messages_sent == 3
+    assert len({pieces[0][2:6], pieces[0][13:17], pieces[0][25:29]}) == 3
+
+
 def test_messages_come_in_the_hub_and_never_before_connect_has_returned():
     greenlets = []
 
@@ -438,6 +457,25 @@ def test_one_long_message_may_exceed_the_high_water_mark():
         heard.transport.write(message)
 
         assert heard.wait(1) == [message]
+
+
+def test_nothing_can_be_written_once_the_peers_goodbye_has_been_read():
+    refused = []
+
+    def answer(_):
+        try:
+            heard.transport.write(b"too late")
+        except TransportClosed as error:
+            refused.append(error)
+        heard.transport.abort()
+
+    errors = hub_watch().internal_errors
+    with listening(says(frame(TEXT, b"one") + goodbye(1000))) as address:
+        heard = Heard(address, on_message=answer)
+        heard.wait_end()
+
+    assert len(refused) == 1
+    assert hub_watch().internal_errors == errors
 
 
 # Our own faults.
