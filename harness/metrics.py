@@ -294,6 +294,13 @@ METRICS = (
             ("run_info", "The run, as labels; always 1.", ("run", "target", "version")),
         )
     ),
+    Metric(
+        name="cpu",
+        type=Type.GAUGE,
+        unit="ratio",
+        help="CPU time that a worker's process took in the last second, as a share of one core.",
+        labels=("worker",),
+    ),
     *(
         Metric(name=name, help=text, origin=origin, labels=("worker",), buckets=LAG_BUCKETS)
         for name, text, origin in (

@@ -37,6 +37,30 @@ _TOKENS = {
     "output_audio": ("output_token_details", "audio_tokens"),
 }
 
+_FROM_ZERO: dict[str, list[Labels]] = {
+    "turns": [(outcome,) for outcome in Outcome],
+    "sessions": [(outcome,) for outcome in SessionOutcome],
+    "timeouts": [(phase,) for phase in Phase],
+    "interrupts": [("running",), ("after_done",)],
+    "errors": [(OTHER,)],
+    "tool_calls": [(OTHER, "ok")],
+    "deviations": [(OTHER,)],
+    "disconnects": [("1000",)],
+    "tokens": [(kind,) for kind in _TOKENS],
+    "premature_responses": [()],
+    "suspect_turns": [()],
+    "audio_gaps": [()],
+    "audio_sent": [()],
+    "audio_received": [()],
+    "bytes_sent": [()],
+    "bytes_received": [()],
+}
+"""
+By counter, the label values whose series begin with a scenario's first session.
+
+Not the cost: that of a model without a price is unknown, which is not 0.
+"""
+
 
 class CountingSink:
     """
@@ -55,6 +79,7 @@ class CountingSink:
         self._worker = worker
         self._tools: set[str] = set()
         self._scenarios: set[Labels] = set()
+        self._begun: set[Labels] = set()  # scenarios whose series are there
         self._counted: dict[tuple[int, int], dict[str, float]] = {}  # by caller and call
         self.tally.change("sessions", (), 0)
 
@@ -78,11 +103,12 @@ class CountingSink:
 
     def on_session(self, session: Session) -> None:
         """Count a session that starts, or one that ended."""
+        scenario = self._label(session)
         if session.event == "start":
             self.tally.change("sessions", (), 1)
+            self._begin(scenario)
             return
         self.tally.change("sessions", (), -1)
-        scenario = self._label(session)
         for step, seconds in session.steps.items():
             if seconds is not None:
                 self._histogram("session_connect", (*scenario, step)).add(
@@ -92,12 +118,28 @@ class CountingSink:
         self._count_rest(session, scenario)
 
     def on_health(self, health: Health) -> None:
-        """Add a second of the generator's own lags."""
+        """Add a second of the generator's own lags, and note its load."""
+        self.tally.set("cpu", (self._worker,), health.cpu)
         for name in ("frame_lateness", "hub_lag", "read_lag"):
             lags: LagHistogram = getattr(health, name)
             histogram = self._histogram(name, (self._worker,))
             histogram.counts = [a + b for a, b in zip(histogram.counts, lags.buckets, strict=True)]
             histogram.sum += lags.sum
+
+    def _begin(self, scenario: Labels) -> None:
+        """
+        Begin the series of a scenario at zero, before anything is counted in them.
+
+        ``rate`` knows a series from its first scrape on: one that began with the first timeout
+        would never show it.
+        """
+        if scenario in self._begun:
+            return
+        self._begun.add(scenario)
+        self._histogram("ttfa", scenario)
+        for name, values in _FROM_ZERO.items():
+            for value in values:
+                self.tally.count(name, (*scenario, *value), 0)
 
     def _label(self, record: Turn | Session) -> Labels:
         label = (record.scenario, record.model)

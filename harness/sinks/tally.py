@@ -62,6 +62,10 @@ class Tally(msgspec.Struct):
         series = self.gauges.setdefault(name, {})
         series[labels] = series.get(labels, 0) + amount
 
+    def set(self, name: str, labels: Labels, value: float) -> None:
+        """Set a gauge."""
+        self.gauges.setdefault(name, {})[labels] = value
+
     def encode(self) -> bytes:
         """As bytes that ``decode`` understands."""
         return msgspec.msgpack.encode(self)

@@ -32,6 +32,10 @@ def a_turn(**fields):
     return turn
 
 
+def a_start():
+    return Session(event="start", scenario=TALK[0], model=TALK[1])
+
+
 def an_end(**fields):
     return Session(event="end", scenario=TALK[0], model=TALK[1], **fields)
 
@@ -157,12 +161,30 @@ def test_a_barge_in_is_told_by_whether_the_answer_was_done(sink, done, kind):
 
 def test_sessions_are_open_from_their_start_line_to_their_end_line(sink):
     for _ in range(3):
-        sink.on_session(Session(event="start"))
+        sink.on_session(a_start())
     sink.on_session(an_end(outcome=SessionOutcome.ENDED, steps={"tcp": 0.002, "tls": None}))
 
     assert sink.tally.gauges == {"sessions": {(): 2}}
-    assert counters(sink, "sessions") == {(*TALK, "ended"): 1}
+    assert {labels: n for labels, n in counters(sink, "sessions").items() if n} == {
+        (*TALK, "ended"): 1
+    }
     assert list(sink.tally.histograms["session_connect"]) == [(*TALK, "tcp")]
+
+
+def test_series_begin_at_zero_so_that_a_rate_sees_the_first_timeout(sink):
+    sink.on_session(a_start())
+
+    assert counters(sink, "timeouts") == {(*TALK, phase): 0 for phase in Phase}
+    assert counters(sink, "turns") == {(*TALK, outcome): 0 for outcome in Outcome}
+    assert sum(sink.tally.histograms["ttfa"][TALK].counts) == 0
+
+
+def test_a_later_session_leaves_what_was_counted(sink):
+    sink.on_session(a_start())
+    sink.on_turn(a_turn())
+    sink.on_session(a_start())
+
+    assert counters(sink, "turns")[*TALK, "completed"] == 1
 
 
 def test_a_refused_session_counts_its_code_and_a_dialling_one_its_limit(sink):
@@ -186,11 +208,12 @@ def test_audio_and_tokens_of_turns_are_not_counted_again_with_their_session(sink
 
 def test_health_adds_up_by_worker():
     sink = CountingSink(worker="host-1")
-    health = Health()
+    health = Health(cpu=0.5)
     health.hub_lag.add(0.004)
     sink.on_health(health)
     sink.on_health(health)
 
+    assert sink.tally.gauges["cpu"] == {("host-1",): 0.5}
     (labels, lags), *_ = sink.tally.histograms["hub_lag"].items()
     assert labels == ("host-1",)
     assert sum(lags.counts) == 2
