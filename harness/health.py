@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import gc
 import os
+import resource
 from collections.abc import Callable
 from functools import cache
-from time import monotonic_ns, perf_counter, process_time
+from time import monotonic_ns, process_time
 
 import gevent
+import msgspec
 import psutil
 
 from harness.hub import hub_watch
 from harness.pacer import pacer
 from harness.records import Health
 from harness.transport import Transport
+from harness.watchdog import Collections, RunDelay, Watchdog
 
 __all__ = ["Census", "HealthMonitor", "census"]
 
@@ -45,9 +47,23 @@ def census() -> Census:
     return censuses[pid]
 
 
+class _Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What only grows, as it stands at an instant."""
+
+    at: int  # ns
+    cpu_s: float
+    starved_ns: int
+    preemptions: int
+    gc_ns: int
+    audio_sent_ns: int
+    turns: int
+    suspect_turns: int
+    internal_errors: int
+
+
 class HealthMonitor:
     """
-    Looks at this process once a second.
+    Looks at this process once a second, from ``start`` to ``stop``; one at a time in a process.
 
     Args:
         on_health: Given each second's record, from a greenlet.
@@ -61,32 +77,48 @@ class HealthMonitor:
         self._on_health = on_health
         self._users = users
         self._process = psutil.Process()
-        self._gc_s = 0.0
-        self._gc_started = 0.0
+        self._collections = Collections()
+        self._delay: RunDelay | None = None
+        self._watchdog: Watchdog | None = None
         self._greenlets: list[gevent.Greenlet[[], None]] = []
-        self._before = self._now()
-        self._backlog_s = 0.0
+        self._before: _Counts | None = None
+        self._backlog_ns = 0
 
     def start(self) -> None:
-        """Begin to look."""
-        gc.callbacks.append(self._on_gc)
+        """
+        Begin to look.
+
+        Raises:
+            RuntimeError: If another monitor looks at this process: they would share its lags.
+
+        """
+        others = _monitors()
+        if others.get(os.getpid()) is not None:
+            raise RuntimeError("this process is being looked at already")
+        others.clear()  # of the process this one was forked from
+        others[os.getpid()] = self
+        self._process = psutil.Process()
+        self._collections.start()
+        self._delay = RunDelay()
+        self._watchdog = Watchdog(hub_watch(), self._collections, self._delay)
+        self._watchdog.start()
         hub_watch().take()
-        self._before = self._now()
+        self._before = self._count()
         self._greenlets = [gevent.spawn(self._beat), gevent.spawn(self._look)]
 
     def stop(self) -> None:
-        """Stop looking, with a last record of the second begun."""
+        """Stop looking, with a last record of the second begun; idempotent."""
+        if _monitors().get(os.getpid()) is not self:
+            return
+        assert self._watchdog is not None
+        assert self._delay is not None
         gevent.killall(self._greenlets)
-        if self._greenlets:
-            gc.callbacks.remove(self._on_gc)
-            self._greenlets = []
-            self._on_health(self.take())
-
-    def _on_gc(self, phase: str, info: dict[str, int]) -> None:
-        if phase == "start":
-            self._gc_started = perf_counter()
-        else:
-            self._gc_s += perf_counter() - self._gc_started
+        self._watchdog.stop()
+        last = self.take()
+        self._collections.stop()
+        self._delay.close()
+        _monitors().clear()
+        self._on_health(last)
 
     def _beat(self) -> None:
         """Hub lag: how late this greenlet wakes."""
@@ -100,28 +132,34 @@ class HealthMonitor:
             gevent.sleep(1.0)
             self._on_health(self.take())
 
-    def _now(self) -> tuple[int, float, float, int, int, float]:
+    def _count(self) -> _Counts:
+        assert self._delay is not None
         seen = census()
-        return (
-            *(monotonic_ns(), process_time(), pacer().sent_ns / 1e9, seen.turns),
-            *(seen.suspect_turns, self._gc_s),
+        return _Counts(
+            at=monotonic_ns(),
+            cpu_s=process_time(),
+            starved_ns=self._delay.ns(),
+            preemptions=resource.getrusage(_RUSAGE_LOOP).ru_nivcsw,
+            gc_ns=self._collections.spent_ns,
+            audio_sent_ns=pacer().sent_ns,
+            turns=seen.turns,
+            suspect_turns=seen.suspect_turns,
+            internal_errors=hub_watch().internal_errors,
         )
 
     def take(self) -> Health:
-        """The record of the time since the last."""
-        at, cpu, sent, turns, suspect, gc_s = now = self._now()
-        at0, cpu0, sent0, turns0, suspect0, gc0 = self._before
+        """The record of the time since the last; while it looks."""
+        assert self._before is not None
+        assert self._watchdog is not None
+        before, now = self._before, self._count()
         self._before = now
         watch, seen = hub_watch(), census()
         lags = watch.take()
-        stalls = [end - start for start, end in watch.stalls if end > at0]
-        # What is overdue now was due, and is not sent; what was overdue before is sent by now.
-        backlog_s = pacer().schedule.overdue(at) / 1e9
-        due = max(0.0, sent - sent0 + backlog_s - self._backlog_s)
-        self._backlog_s = backlog_s
-        interval = max(1, at - at0) / 1e9
+        stalls = [end - start for start, end in watch.stalls if end > before.at]
+        sent = now.audio_sent_ns - before.audio_sent_ns
+        interval = max(1, now.at - before.at) / 1e9
         return Health(
-            at=at,
+            at=now.at,
             interval_s=interval,
             users=self._users(),
             sessions=len(seen.transports),
@@ -130,14 +168,34 @@ class HealthMonitor:
             read_lag=lags.read_lag,
             stalls=len(stalls),
             longest_stall_s=max(stalls, default=0) / 1e9,
-            cpu=(cpu - cpu0) / interval,
+            culprit=self._watchdog.take(),
+            cpu=(now.cpu_s - before.cpu_s) / interval,
+            starved_s=(now.starved_ns - before.starved_ns) / 1e9,
+            preemptions=now.preemptions - before.preemptions,
             rss_bytes=self._process.memory_info().rss,
-            gc_s=gc_s - gc0,
+            gc_s=(now.gc_ns - before.gc_ns) / 1e9,
+            gc_longest_s=self._collections.take_longest() / 1e9,
             queued_bytes=sum(t.queued_bytes for t in seen.transports),
             descriptors=self._process.num_fds(),
-            audio_due_s=due,
-            audio_sent_s=sent - sent0,
-            turns=turns - turns0,
-            suspect_turns=suspect - suspect0,
-            internal_errors=watch.internal_errors,
+            audio_due_s=self._due(now.at, sent) / 1e9,
+            audio_sent_s=sent / 1e9,
+            turns=now.turns - before.turns,
+            suspect_turns=now.suspect_turns - before.suspect_turns,
+            internal_errors=now.internal_errors - before.internal_errors,
         )
+
+    def _due(self, at: int, sent: int) -> int:
+        """Nanoseconds of audio that were due, where ``sent`` were sent."""
+        # What is overdue now was due, and is not sent; what was overdue before is sent by now.
+        before, self._backlog_ns = self._backlog_ns, pacer().schedule.overdue(at)
+        return max(0, sent + self._backlog_ns - before)
+
+
+_RUSAGE_LOOP = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+"""The thread of the event loop alone, where the system tells."""
+
+
+@cache
+def _monitors() -> dict[int, HealthMonitor]:
+    """The monitor of this process that looks now, by process id."""
+    return {}

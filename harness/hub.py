@@ -67,6 +67,12 @@ class HubWatch:
         self._prepare.start(self._poll_begins)
         self._check.start(self._poll_ends)
 
+    @property
+    def busy_since(self) -> int | None:
+        """Since when the loop has not polled; ``None`` while it does. Any thread may ask."""
+        polled_at = self.polled_at
+        return polled_at if polled_at >= self._poll_began else None
+
     def slack(self, stamp: int) -> int:
         """
         How much earlier than ``stamp`` a message of a merged read may have come, in nanoseconds.

@@ -4,6 +4,7 @@ import time
 import gevent
 import gevent.os
 import pytest
+from loop import keep_busy, poll
 
 from harness.hub import STALL_NS, HubWatch, hub_watch
 
@@ -20,25 +21,12 @@ def watch():
     watch.stop()
 
 
-def busy(ns):
-    """Keep the processor, as a blocking call would: no other greenlet runs."""
-    end = time.monotonic_ns() + ns
-    while time.monotonic_ns() < end:
-        pass
-    return end - ns, end
-
-
-def poll():
-    """Let the loop go round until it has polled again."""
-    gevent.sleep(0.001)
-
-
 def test_a_hub_has_one_watch():
     assert hub_watch() is hub_watch()
 
 
 def test_a_greenlet_that_keeps_the_processor_is_a_stall(watch):
-    start, end = gevent.spawn(busy, STALL_NS + 5 * MS).get()
+    start, end = gevent.spawn(keep_busy, STALL_NS + 5 * MS).get()
     poll()
 
     began, ended = watch.stalls[-1]
@@ -48,7 +36,7 @@ def test_a_greenlet_that_keeps_the_processor_is_a_stall(watch):
 def test_a_callback_of_the_loop_that_keeps_the_processor_is_a_stall(watch):
     timer = gevent.get_hub().loop.timer(0.001)
     span = []
-    timer.start(lambda: span.extend(busy(STALL_NS + 5 * MS)))
+    timer.start(lambda: span.extend(keep_busy(STALL_NS + 5 * MS)))
     gevent.sleep(0.005)
     poll()
 
@@ -77,7 +65,7 @@ def test_a_stall_is_found_by_any_time_it_overlaps(watch):
 
 def test_a_stall_counts_while_it_lasts(watch):
     poll()
-    start, _ = busy(STALL_NS + MS)
+    start, _ = keep_busy(STALL_NS + MS)
 
     assert watch.stalled_since(start)
 
@@ -118,7 +106,7 @@ def test_a_poll_after_a_busy_time_leaves_slack_back_to_the_poll_before(watch):
         slack.append(watch.slack(os.read(read, 20) and time.monotonic_ns()))
 
     io.start(read_it)
-    busy(10 * MS)
+    keep_busy(10 * MS)
     os.write(write, b"x")
     poll()
     io.close()
@@ -152,7 +140,7 @@ def test_a_forked_child_gets_a_watch_of_its_own_that_works():
         try:
             watch = hub_watch()
             poll()
-            busy(STALL_NS + MS)
+            keep_busy(STALL_NS + MS)
             poll()
             fresh = watch is not parent and watch.internal_errors == 0
             os._exit(0 if fresh and watch.stalls and len(parent.stalls) == stalls else 1)

@@ -15,7 +15,8 @@ HOMES = {
     "websockets": {"wire", "dial", "handshake", "transport", "simulator"},
     "picows": {"simulator"},
     "gevent": {
-        *("hub", "dial", "link", "transport", "pacer", "health", "adapter", "line", "swarm"),
+        *("hub", "watchdog", "dial", "link", "transport", "pacer", "health", "adapter", "line"),
+        "swarm",
     },
     "locust": {"swarm"},
     "prometheus_client": {"sinks.prometheus", "swarm.relay"},

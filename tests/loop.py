@@ -1,0 +1,20 @@
+"""The event loop of the tests, kept busy or let go round."""
+
+import time
+
+import gevent
+
+__all__ = ["keep_busy", "poll"]
+
+
+def keep_busy(ns):
+    """Keep the processor, as a blocking call would: no other greenlet runs; from when to when."""
+    end = time.monotonic_ns() + ns
+    while time.monotonic_ns() < end:
+        pass
+    return end - ns, end
+
+
+def poll():
+    """Let the loop go round until it has polled again."""
+    gevent.sleep(0.001)
