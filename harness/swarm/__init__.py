@@ -1,10 +1,23 @@
 """Load tests of realtime voice endpoints by Locust: what a locustfile imports."""
 
-from locust import events
+from typing import TYPE_CHECKING, Any
 
-from harness.swarm.lifecycle import install
-from harness.swarm.user import RealtimeUser
+if TYPE_CHECKING:
+    from harness.swarm.user import RealtimeUser
 
 __all__ = ["RealtimeUser"]
 
-install(events)
+
+def __getattr__(name: str) -> Any:
+    # To import locust is to monkey-patch the process: done for locustfiles, and for nobody who
+    # imports a module beside.
+    if name != "RealtimeUser":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from locust import events
+
+    from harness.swarm.lifecycle import install
+    from harness.swarm.user import RealtimeUser
+
+    install(events)
+    globals()[name] = RealtimeUser
+    return RealtimeUser

@@ -10,7 +10,6 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
-from locust.stats import StatsEntry
 
 from harness import __version__
 from harness.sinks.prometheus import Page
@@ -278,25 +277,21 @@ class FrontStation(Station):
 
     def progress(self) -> Progress:
         """What the live view shows."""
-        turn, ttfa = self._row("turn"), self._row("ttfa")
+        rows = self.environment.stats.entries
+        turn, ttfa = rows.get(("turn", VOICE)), rows.get(("ttfa", VOICE))
+        times, silent = (ttfa.response_times, ttfa.num_none_requests) if ttfa else ({}, 0)
         elapsed = monotonic() - self._started
         run_time = self.options.run_time
         ending = self.runner.state not in ("ready", "spawning", "running")
         users = self.runner.user_count
-        silent = ttfa.num_none_requests
         return Progress(
             elapsed=elapsed,
             left=None if run_time is None else max(0.0, run_time - elapsed),
             users=users,
             users_target=users if ending else self.runner.target_user_count,
             ending=ending,
-            turns=turn.num_requests,
-            failed=turn.num_failures,
-            p50=percentile(ttfa.response_times, silent, 0.5),
-            p95=percentile(ttfa.response_times, silent, 0.95),
+            turns=turn.num_requests if turn else 0,
+            failed=turn.num_failures if turn else 0,
+            p50=percentile(times, silent, 0.5),
+            p95=percentile(times, silent, 0.95),
         )
-
-    def _row(self, name: str) -> StatsEntry:
-        stats = self.environment.stats
-        found: StatsEntry | None = dict.get(stats.entries, (name, VOICE))
-        return found or StatsEntry(stats, name, VOICE)

@@ -7,7 +7,7 @@ import gevent
 from harness.sinks.tally import Tally
 from harness.swarm.callers import CallerNumbers
 from harness.swarm.front import FrontStation
-from harness.swarm.messages import CALLERS, FINAL, RUN, TROUBLE
+from harness.swarm.messages import CALLERS, FINAL, READY, RUN, TROUBLE
 from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.setup import Setup
@@ -17,7 +17,7 @@ __all__ = ["MasterStation"]
 
 FINAL_LIMIT = 6.0  # seconds to wait for last parcels; a dead worker is missing after five
 READY_LIMIT = 5.0  # seconds for stopped workers to come back, so that they can be told to quit
-CONNECT_LIMIT = 3.0  # seconds for forked workers to connect, so that they can be told to quit
+PREPARE_LIMIT = 5.0  # seconds for forked workers to be ready, so that they can be told to quit
 
 BUSY = ("spawning", "running")
 
@@ -33,6 +33,8 @@ class MasterStation(FrontStation):
         self._quitting: gevent.Greenlet[..., None] | None = None
         self._quit = self.runner.quit
         self.runner.quit = self.quit
+        self._prepared: set[str] = set()
+        self.runner.register_message(READY, self._on_ready)
         self.runner.register_message(FINAL, self._on_final)
         self.runner.register_message(CALLERS, self._on_callers)
         self.runner.register_message(TROUBLE, self._on_trouble)
@@ -45,7 +47,7 @@ class MasterStation(FrontStation):
     def refuse(self, reason: str) -> None:
         """Don't start, and let no forked worker wait for a master that is gone."""
         forked = self.options.processes or 0
-        wait_until(lambda: len(self.runner.clients) >= forked, CONNECT_LIMIT)
+        wait_until(lambda: len(self._prepared) >= forked, PREPARE_LIMIT)
         self._quit()
         super().refuse(reason)
 
@@ -70,6 +72,9 @@ class MasterStation(FrontStation):
         """A worker reports: take what is ours."""
         if KEY in data:
             self._receive(client_id, data.pop(KEY))
+
+    def _on_ready(self, environment: Any, msg: Any, **_: Any) -> None:
+        self._prepared.add(msg.node_id)
 
     def _on_final(self, environment: Any, msg: Any, **_: Any) -> None:
         report = self.environment.events.worker_report

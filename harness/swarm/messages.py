@@ -1,6 +1,9 @@
 """Names of our own messages between workers and master, and what they carry."""
 
-__all__ = ["CALLERS", "FINAL", "RUN", "TROUBLE"]
+__all__ = ["CALLERS", "FINAL", "READY", "RUN", "TROUBLE"]
+
+READY = "realtime_ready"
+"""Worker to master: it can hear what the master says, from its orders to \"quit\"."""
 
 RUN = "realtime_run"
 """Master to workers, before a run's first users: ``run``, ``given_hosts``."""

@@ -11,7 +11,7 @@ from harness.sinks.prometheus import Page
 from harness.sinks.tally import Tally
 from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
-from harness.swarm.messages import CALLERS, FINAL, RUN, TROUBLE
+from harness.swarm.messages import CALLERS, FINAL, READY, RUN, TROUBLE
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
@@ -49,6 +49,7 @@ class WorkerStation(Station):
         self.runner.register_message(CALLERS, self._on_callers)
         gevent.spawn(self._watch_master)
         self._serve_metrics()
+        self.runner.send_message(READY)
 
     # Messages.
 
@@ -131,11 +132,9 @@ class WorkerStation(Station):
             self._server.stop()
 
     def _watch_master(self) -> None:
-        while True:
+        began = time.time()
+        while time.time() - (self.runner.last_heartbeat_timestamp or began) < MASTER_SILENT:
             gevent.sleep(1.0)
-            heard = self.runner.last_heartbeat_timestamp
-            if heard is not None and time.time() - heard > MASTER_SILENT:
-                break
         say(f"{self.name}: the master has been silent for {MASTER_SILENT:g} s: hanging up")
         self.environment.stop_timeout = HASTE
         self.environment.process_exit_code = 2

@@ -1,0 +1,128 @@
+"""A load test over several processes: the same files and the same truth as in one."""
+
+import os
+import signal
+import socket
+
+import pytest
+from locusts import Locust, alive, children, group, truth, wait_until
+
+pytestmark = pytest.mark.e2e
+
+QUICK = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", "2")
+QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
+
+
+@pytest.fixture
+def two_workers():
+    """Two forked workers, on a port on which no other test's master listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return ("--processes", 2, "--master-bind-port", port, "--master-port", port)
+
+
+def workers_of(locust):
+    """Process ids of the workers forked from a master."""
+    return [pid for pid in children(locust.process.pid) if pid in group(locust.process.pid)]
+
+
+def test_forked_workers_leave_what_one_process_leaves(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = (*two_workers, "-u", 5, "-r", 5, "-t", "6s", "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        assert locust.wait() == 0, locust.text
+
+        run, turns = locust.read("run.json"), locust.lines("turns")
+        assert locust.read("summary.json")["outcomes"] == {"completed": len(turns)}
+        assert {turn["caller"] for turn in turns} == {1, 2, 3, 4, 5}
+        assert {turn["run"] for turn in turns} == {run["run"]}
+        assert len(run["anchors"]) == 2
+        assert {turn["worker"] for turn in turns} == run["anchors"].keys()
+        assert {line["worker"] for line in locust.lines("health")} == run["anchors"].keys()
+        assert run["lost_workers"] == []
+        assert run["users_max"] == 5
+        assert "Traceback" not in locust.text
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+@pytest.mark.parametrize("everyone", [False, True], ids=["to the master", "Ctrl-C to all"])
+def test_a_signal_ends_all_processes_together_with_every_turn(
+    folder, simulator, two_workers, everyone
+):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        locust.wait_for_turns(4)
+        pids = group(locust.process.pid) if everyone else [locust.process.pid]
+        for pid in pids:
+            os.kill(pid, signal.SIGINT if everyone else signal.SIGTERM)
+        assert locust.wait() == 0, locust.text
+
+        assert group(locust.process.pid) == []
+        turns = locust.lines("turns")
+        assert locust.read("summary.json")["outcomes"] == {"completed": len(turns)}
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+def test_a_worker_told_to_stop_ships_its_last_turns(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        locust.wait_for_turns(4)
+        os.kill(workers_of(locust)[0], signal.SIGTERM)
+        locust.wait_for(r"Worker .* quit")
+        locust.process.terminate()
+        assert locust.wait() == 0, locust.text
+
+        assert locust.read("run.json")["lost_workers"] == []
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+def test_a_killed_worker_is_named_and_the_rest_is_whole(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        locust.wait_for_turns(6)
+        os.kill(workers_of(locust)[0], signal.SIGKILL)
+        locust.process.terminate()
+        locust.wait()
+
+        run, turns = locust.read("run.json"), locust.lines("turns")
+        (lost,) = run["lost_workers"]
+        assert len({turn["worker"] for turn in turns} - {lost}) == 1
+        assert locust.read("summary.json")["lost_workers"] == [lost]
+        target.process.terminate()
+        assert locust.heard <= truth(target.truth)
+
+
+def test_workers_of_a_killed_master_hang_up_by_themselves(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        locust.wait_for_turns(2)
+        workers = workers_of(locust)
+        locust.process.kill()
+        locust.wait()
+
+        assert len(workers) == 2
+        wait_until(lambda: not any(alive(pid) for pid in workers), 20)
+
+
+def test_a_master_names_its_host_before_it_starts_by_itself(folder):
+    with Locust(folder, "--master", "--headless", "--master-bind-port", 0, *QUICK) as locust:
+        assert locust.wait() == 2, locust.text
+
+        assert "name a host with --host" in locust.text
+        assert "Traceback" not in locust.text
+
+
+def test_what_cannot_work_leaves_no_worker_behind(folder, two_workers):
+    arguments = (*two_workers, "--host", "ws://127.0.0.1:9")
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        assert locust.wait() == 2, locust.text
+
+        assert locust.text.count("ws://127.0.0.1:9: ") == 1
+        wait_until(lambda: not group(locust.process.pid), 10)
