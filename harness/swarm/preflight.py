@@ -5,6 +5,18 @@ from harness.swarm.setup import Setup, SetupError
 
 __all__ = ["probe_targets"]
 
+_KEY = "check the API key (OPENAI_API_KEY, or AZURE_OPENAI_API_KEY on Azure)"
+_HOST = "check --host, and that the endpoint is up"
+_CURES = {
+    **dict.fromkeys(("dns", "tcp"), _HOST),
+    **dict.fromkeys(("http_401", "http_403", "invalid_api_key", "authentication_error"), _KEY),
+    **dict.fromkeys(("http_400", "http_404", "http_405", "upgrade"), "check the path of --host"),
+    **dict.fromkeys(("http_429", "http_503"), "the endpoint is full: try later"),
+    "model_not_found": "check --model",
+    "session.created": "is that a realtime endpoint? check --host",
+}
+"""What to do about it, by the code of the failure."""
+
 
 def probe_targets(setup: Setup) -> None:
     """
@@ -19,6 +31,8 @@ def probe_targets(setup: Setup) -> None:
         try:
             adapter.connect()
         except SessionFailed as failure:
-            raise SetupError(f"{endpoint.target}: {failure}") from None
+            cure = _CURES.get(failure.code)
+            advice = f" -> {cure}" if cure else ""
+            raise SetupError(f"{endpoint.target}: {failure}{advice}") from None
         finally:
             adapter.disconnect()
