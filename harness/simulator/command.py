@@ -119,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
     log = _truth_log(args.truth)
     name = secrets.token_hex(3)
     endpoint = Endpoint(settings, log.write, name) if log else Endpoint(settings, name=name)
+    endpoint.prepare()
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         runner.run(_serve(Server(endpoint, access), args, tls))
     if log:
@@ -134,7 +135,7 @@ async def _serve(server: Server, args: argparse.Namespace, tls: ssl.SSLContext |
     try:
         port = await server.open(args.host, args.port, tls)
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise CommandError(f"can't listen on {args.host}:{args.port}: {reason}") from None
     if args.until_stdin_closes:
         threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True).start()

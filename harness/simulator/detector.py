@@ -18,7 +18,7 @@ __all__ = ["Detector", "SpeechStarted", "SpeechStopped", "loudness"]
 
 _WINDOW_MS = 20
 _ONSET_WINDOWS = 2  # voiced in a row before it is speech, and no click
-_STRIDE = 8  # of so many samples one is looked at
+_LOOKED_AT = 3000  # samples a second that are looked at: enough to meet the peaks of a voice
 _SEMANTIC_SILENCE_MS = {"low": 1200, "medium": 800, "auto": 800, "high": 400}
 
 
@@ -36,9 +36,9 @@ class SpeechStopped(msgspec.Struct, frozen=True):
 
 def loudness(data: bytes, format: AudioFormat) -> int:
     """The peak of a sample of the samples, in 1/128 of full scale."""
-    size = format.sample_bytes
+    size, stride = format.sample_bytes, max(1, format.rate // _LOOKED_AT)
     # The last byte of a sample alone tells its level: the high one of PCM, the code of G.711.
-    return max(data[size - 1 :: size * _STRIDE].translate(_levels(format.name)), default=0)
+    return max(data[size - 1 :: size * stride].translate(_levels(format.name)), default=0)
 
 
 @cache

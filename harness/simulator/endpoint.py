@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from harness.audio import AudioFormat
+from harness.audio import PCM16, PCMA, PCMU, AudioFormat
 from harness.simulator.settings import Settings
 from harness.simulator.track import Track, track
 from harness.simulator.truth import Totals, Truth
@@ -34,6 +34,11 @@ class Endpoint:
         self.totals = Totals()
         self.name = name
         self._record = record
+
+    def prepare(self) -> None:
+        """Make what answers sound like before anyone asks: it takes a moment."""
+        for known in (PCM16, PCMU, PCMA):
+            self.track(known)
 
     def knows(self, model: str) -> bool:
         """Whether there is such a model."""

@@ -46,16 +46,17 @@ def decode(message: bytes | memoryview) -> ClientEvent:
 
     """
     try:
-        return _decoder.decode(message)
-    except msgspec.ValidationError as error:
-        raise _explained(message, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return _decoder.decode(message)
+        except msgspec.ValidationError as error:
+            # It may still turn out to be no JSON: the decoder stops where it finds a fault.
+            raise _explained(msgspec.json.decode(message), error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal("invalid_json", f"The message is not JSON: {error}") from None
 
 
-def _explained(message: bytes | memoryview, error: msgspec.ValidationError) -> Refusal:
-    """What is wrong with a message that is JSON, but no event we know."""
-    raw = msgspec.json.decode(message)
+def _explained(raw: object, error: msgspec.ValidationError) -> Refusal:
+    """What is wrong with JSON that is no event we know."""
     if not isinstance(raw, dict):
         return Refusal("invalid_type", "An event is a JSON object.")
     name, event_id = raw.get("type"), raw.get("event_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import socket
 import ssl
 import time
 from http import HTTPStatus
@@ -30,8 +31,9 @@ __all__ = ["Connection", "Server"]
 
 _MAX_MESSAGE = 24 * 1024 * 1024  # bytes: an append of 15 MiB in base64
 _MAX_UNREAD = 32 * 1024 * 1024  # bytes: a client that reads nothing is cut off
+_BACKLOG = 4096  # connections that wait to be accepted: a swarm dials at once
 _FAREWELL = 1.0  # seconds clients have to answer our close
-_GOING_AWAY = 1001
+_NORMAL, _GOING_AWAY = 1000, 1001
 
 
 class Connection(WSListener):
@@ -57,6 +59,10 @@ class Connection(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """A frame was read."""
         at = time.monotonic_ns()
+        if frame.msg_type == WSMsgType.CLOSE:
+            self.close(frame.get_close_code().value or _NORMAL)
+            transport.disconnect()
+            return
         if (session := self._session) is None:
             return
         match frame.msg_type:
@@ -69,10 +75,6 @@ class Connection(WSListener):
                     session.receive(message, at)
             case WSMsgType.BINARY:
                 session.refuse("invalid_json", "Events are text messages.")
-            case WSMsgType.CLOSE:
-                self.close(frame.get_close_code().value)
-                transport.disconnect()
-                return
         self.flush()
         # Frames of many clients are read in one go: what falls due while that lasts goes out.
         self._server.run_due()
@@ -150,10 +152,12 @@ class Server:
             OSError: If the address can't be bound.
 
         """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         self._server = await ws_create_server(
-            self._answer, host, port, ssl=tls, max_frame_size=_MAX_MESSAGE, backlog=4096
+            self._answer, sock=bound, ssl=tls, max_frame_size=_MAX_MESSAGE, backlog=_BACKLOG
         )
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(bound.getsockname()[1])
 
     async def close(self) -> None:
         """Say goodbye to all clients, and wait a moment for theirs."""

@@ -12,7 +12,7 @@ from harness.audio import PCM16, AudioFormat, encode_audio, first_audible
 
 __all__ = ["DELTA_END", "DELTA_START", "Track", "track"]
 
-TONE_SECONDS = 10.0  # then it repeats
+TONE_SECONDS = 4.0  # then it repeats
 DELTA_START = b'","delta":"'
 DELTA_END = b'"}'
 
@@ -60,6 +60,7 @@ def track(format: AudioFormat, delta_ms: int, silence_ms: int) -> Track:
     return Track(format, delta_ms, silence_ms)
 
 
+@cache
 def _speech_like(seconds: float) -> Any:
     """A hum of syllables, loud from its first sample and never silent: int16 at 24 kHz."""
     at = np.arange(int(seconds * PCM16.rate)) / PCM16.rate

@@ -1,0 +1,144 @@
+"""Everything the simulator sends is what the API's own types say it is."""
+
+from functools import cache
+
+import pytest
+from dialogue import Dialogue, silence, speech
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from harness.realtime.events import SERVER_EVENTS
+
+TOOL = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+def text(words):
+    content = [{"type": "input_text", "text": words}]
+    return {"type": "message", "role": "user", "content": content}
+
+
+def push_to_talk():
+    caller = Dialogue(configure={"input": {"transcription": {"model": "gpt-4o-transcribe"}}})
+    caller.append(speech(1.0))
+    caller.send("input_audio_buffer.clear")
+    caller.say()
+    caller.wait(5000)
+    item_id = caller.last("response.output_item.done")["item"]["id"]
+    caller.send("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=500)
+    caller.send("conversation.item.retrieve", item_id=item_id)
+    caller.send("conversation.item.delete", item_id=item_id)
+    return caller
+
+
+def open_microphone():
+    vad = {"type": "server_vad", "silence_duration_ms": 300}
+    caller = Dialogue(
+        configure={"turn_detection": vad, "input": {"transcription": {"model": "whisper-1"}}},
+        speed=1,
+    )
+    caller.append((speech(0.5) + silence(1.0)) * 3)
+    caller.wait(10_000)
+    return caller
+
+
+def semantic():
+    caller = Dialogue(configure={"turn_detection": {"type": "semantic_vad", "eagerness": "high"}})
+    caller.append(speech(0.5) + silence(3.0))
+    return caller
+
+
+def telephone():
+    formats = {"format": {"type": "audio/pcmu"}}
+    caller = Dialogue(configure={"input": formats, "output": formats})
+    caller.say()
+    caller.wait(5000)
+    return caller
+
+
+def typed():
+    caller = Dialogue(configure={"output_modalities": ["text"]})
+    caller.send("conversation.item.create", item=text("Hello"))
+    caller.send("response.create", response={"max_output_tokens": 10, "metadata": {"a": "b"}})
+    caller.wait(5000)
+    return caller
+
+
+def tool():
+    caller = Dialogue(configure={"tools": [TOOL], "tool_choice": "required"})
+    caller.send("conversation.item.create", item=text("What is it like outside?"))
+    caller.send("response.create")
+    caller.wait(5000)
+    call = caller.last("response.done")["response"]["output"][0]
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
+    caller.send("conversation.item.create", item=output)
+    caller.send("response.create", response={"conversation": "none", "input": [text("Hm?")]})
+    caller.wait(5000)
+    return caller
+
+
+def cancelled():
+    caller = Dialogue(configure={}, answer="5s", speed=1)
+    caller.say()
+    caller.wait(1000)
+    caller.send("response.cancel")
+    caller.send("response.cancel")
+    return caller
+
+
+def refused():
+    caller = Dialogue(configure={})
+    caller.write(b"{")
+    caller.send("nonsense", event_id="mine")
+    caller.send("input_audio_buffer.commit")
+    return caller
+
+
+CONVERSATIONS = (
+    *(push_to_talk, open_microphone, semantic, telephone),
+    *(typed, tool, cancelled, refused),
+)
+NEVER_SENT = {
+    "conversation.created",
+    "conversation.item.created",
+    "conversation.item.input_audio_transcription.failed",
+    "conversation.item.input_audio_transcription.segment",
+    "input_audio_buffer.dtmf_event_received",
+    "input_audio_buffer.timeout_triggered",
+    "output_audio_buffer.cleared",
+    "output_audio_buffer.started",
+    "output_audio_buffer.stopped",
+}
+
+
+@cache
+def heard_in(conversation):
+    return [
+        {key: value for key, value in event.items() if key != "at"}
+        for event in conversation().heard
+    ]
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda function: function.__name__)
+def test_every_event_is_what_the_types_of_the_api_say(conversation):
+    judge = TypeAdapter(RealtimeServerEvent)
+
+    for event in heard_in(conversation):
+        judged = judge.validate_python(event)
+        # The union falls back to a loose match; the name must lead to the event's own type.
+        assert judged.type == event["type"]
+        required = {
+            name for name, field in type(judged).model_fields.items() if field.is_required()
+        }
+        assert required <= set(event)
+        assert not judged.model_extra
+
+
+def test_these_conversations_show_every_event_that_the_simulator_has():
+    sent = {event["type"] for conversation in CONVERSATIONS for event in heard_in(conversation)}
+
+    mcp = {name for name in SERVER_EVENTS if "mcp" in name}
+    assert sent == SERVER_EVENTS - mcp - NEVER_SENT

@@ -1,0 +1,340 @@
+"""The endpoint as a client meets it: real processes, real sockets."""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+import trustme
+from dialogue import silence, speech
+from endpoint import running_simulator
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+pytestmark = pytest.mark.e2e
+
+COMMAND = [sys.executable, "-m", "harness", "simulate"]
+WITHIN = 20.0  # seconds, on a busy machine
+
+
+class Client:
+    """A plain client that remembers what it heard."""
+
+    def __init__(self, socket):
+        self.socket = socket
+        self.heard = []
+
+    async def send(self, type, **fields):
+        await self.socket.send(json.dumps({"type": type, **fields}))
+
+    async def append(self, audio):
+        for start in range(0, len(audio), 4800):
+            frame = base64.b64encode(audio[start : start + 4800]).decode()
+            await self.send("input_audio_buffer.append", audio=frame)
+
+    async def until(self, type):
+        while True:
+            event = json.loads(await asyncio.wait_for(self.socket.recv(), WITHIN))
+            self.heard.append(event)
+            if event["type"] == type:
+                return event
+
+    async def configure(self, turn_detection=None):
+        audio = {"input": {"turn_detection": turn_detection}}
+        await self.send("session.update", session={"type": "realtime", "audio": audio})
+        await self.until("session.updated")
+
+
+def with_client(url, conversation, **options):
+    """Run ``conversation`` with a client of ``url``."""
+
+    async def run():
+        async with connect(url, max_size=None, **options) as socket:
+            client = Client(socket)
+            await conversation(client)
+            return client
+
+    return asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with running_simulator("--ttfa", "50ms", "--answer", "500ms", "--speed", "0") as running:
+        yield running
+
+
+def logged(simulator, session_id):
+    return [line for line in simulator.truth() if line["session_id"] == session_id]
+
+
+def session_of(client):
+    (created,) = [event for event in client.heard if event["type"] == "session.created"]
+    return created["session"]["id"]
+
+
+def test_push_to_talk_over_a_socket(simulator):
+    async def talk(client):
+        await client.until("session.created")
+        await client.configure()
+        for _ in range(2):
+            await client.append(speech(0.5))
+            await client.send("input_audio_buffer.commit")
+            await client.send("response.create")
+            await client.until("response.done")
+
+    client = with_client(simulator.url, talk)
+
+    lines = logged(simulator, session_of(client))
+    created = [e["response"]["id"] for e in client.heard if e["type"] == "response.created"]
+    assert [line["response_id"] for line in lines] == created
+    for line in lines:
+        assert line["kind"] == "speech"
+        assert line["voiced_in"] <= line["commit_in"] <= line["created_out"]
+        assert line["first_due"] <= line["first_out"] == line["first_audible_out"]
+        assert line["first_out"] <= line["last_out"] <= line["done_out"]
+        assert line["first_due"] - line["created_out"] == pytest.approx(50e6, abs=20e6)
+
+
+def test_open_microphone_over_a_socket(simulator):
+    async def talk(client):
+        await client.until("session.created")
+        await client.configure({"type": "server_vad"})
+        await client.append(silence(0.5) + speech(0.5) + silence(0.8))
+        await client.until("response.done")
+
+    client = with_client(simulator.url, talk)
+
+    (line,) = logged(simulator, session_of(client))
+    assert line["turn_detection"] == "server_vad"
+    assert line["commit_in"] is None
+    assert line["voiced_in"] <= line["speech_stopped_out"] <= line["created_out"]
+    assert line["first_out"] - line["speech_stopped_out"] >= 49e6
+
+
+def test_a_long_and_a_fragmented_message_are_read_whole(simulator):
+    async def talk(client):
+        await client.until("session.created")
+        await client.configure()
+        audio = base64.b64encode(speech(60.0)).decode()
+        message = json.dumps({"type": "input_audio_buffer.append", "audio": audio})
+        await client.socket.send(message)
+        await client.socket.send([message[:100], message[100:5000], message[5000:]])
+        await client.send("input_audio_buffer.commit")
+        await client.send("response.create")
+        done = await client.until("response.done")
+        assert done["response"]["usage"]["input_token_details"]["audio_tokens"] == 1200
+
+    with_client(simulator.url, talk)
+
+
+def test_binary_messages_are_refused(simulator):
+    async def talk(client):
+        await client.until("session.created")
+        await client.socket.send(b'{"type": "response.create"}')
+        error = await client.until("error")
+        assert error["error"]["code"] == "invalid_json"
+
+    with_client(simulator.url, talk)
+
+
+def test_a_close_is_answered_in_kind(simulator):
+    async def talk(client):
+        await client.until("session.created")
+        await client.socket.close(1000, "bye")
+        assert (client.socket.close_code, client.socket.protocol.close_rcvd.code) == (1000, 1000)
+
+    with_client(simulator.url, talk)
+
+
+def test_a_close_without_a_code_is_answered_too(simulator):
+    async def talk(client):
+        await client.until("session.created")
+        client.socket.protocol.send_close()
+        client.socket.transport.write(b"".join(client.socket.protocol.data_to_send()))
+        await asyncio.wait_for(client.socket.wait_closed(), WITHIN)
+        assert client.socket.protocol.close_rcvd.code == 1000
+
+    with_client(simulator.url, talk)
+
+
+def test_a_client_that_vanishes_leaves_its_responses_in_the_log():
+    with running_simulator("--answer", "30s", "--speed", "1", "--ttfa", "10ms") as simulator:
+
+        async def vanish(client):
+            await client.until("session.created")
+            await client.send("response.create")
+            await client.until("response.output_audio.delta")
+            client.socket.transport.abort()
+
+        with_client(simulator.url, vanish)
+        (line,) = simulator.stop()
+        assert line["status"] == "in_progress"
+        assert line["done_out"] is None
+
+
+def test_pages_tell_health_and_totals(simulator):
+    address = simulator.url.replace("ws://", "http://").removesuffix("/v1/realtime")
+
+    with urllib.request.urlopen(f"{address}/healthz") as answer:
+        assert json.load(answer) == {"status": "ok"}
+    with urllib.request.urlopen(f"{address}/") as answer:
+        assert json.load(answer)["sessions"] >= 0
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{address}/nothing")
+    assert refused.value.code == 404
+    refused.value.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "protocols", "let_in"),
+    [
+        ({"Authorization": "Bearer secret"}, None, True),
+        ({"api-key": "secret"}, None, True),
+        ({}, ["realtime", "openai-insecure-api-key.secret"], True),
+        ({}, None, False),
+        ({"Authorization": "Bearer wrong"}, None, False),
+        ({}, ["realtime", "openai-insecure-api-key.wrong"], False),
+    ],
+)
+def test_a_key_lets_in_who_shows_it(locked, headers, protocols, let_in):
+    async def greet(client):
+        await client.until("session.created")
+        assert client.socket.subprotocol == ("realtime" if protocols else None)
+
+    options = {"additional_headers": headers, "subprotocols": protocols}
+    url = f"{locked.url}?model=gpt-known"
+    if let_in:
+        with_client(url, greet, **options)
+        return
+    with pytest.raises(InvalidStatus) as refused:
+        with_client(url, greet, **options)
+    assert refused.value.response.status_code == 401
+    assert json.loads(refused.value.response.body)["error"]["code"] == "invalid_api_key"
+
+
+@pytest.fixture(scope="module")
+def locked():
+    env = {**os.environ, "REALTIME_SIMULATOR_KEY": "secret"}
+    with running_simulator("--model", "gpt-known", env=env) as running:
+        yield running
+
+
+def test_an_unknown_model_is_refused_after_the_upgrade(locked):
+    async def talk(client):
+        error = await client.until("error")
+        assert error["error"]["code"] == "model_not_found"
+        with pytest.raises(ConnectionClosed):
+            await client.until("session.created")
+        assert client.socket.close_code == 4000
+
+    headers = {"Authorization": "Bearer secret"}
+    with_client(f"{locked.url}?model=gpt-other", talk, additional_headers=headers)
+
+
+def test_it_speaks_tls_when_it_has_a_certificate(tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    options = ("--cert", str(tmp_path / "cert.pem"), "--key", str(tmp_path / "key.pem"))
+
+    with running_simulator(*options, "--ttfa", "0s") as simulator:
+        assert simulator.url.startswith("wss://127.0.0.1:")
+
+        async def talk(client):
+            await client.until("session.created")
+            await client.send("response.create")
+            done = await client.until("response.done")
+            assert done["response"]["status"] == "completed"
+
+        with_client(simulator.url, talk, ssl=trust)
+
+
+def test_sigterm_says_goodbye_and_completes_the_log():
+    with running_simulator("--answer", "30s", "--speed", "1") as simulator:
+
+        async def hear_the_end(client):
+            await client.until("session.created")
+            await client.send("response.create")
+            await client.until("response.created")
+            simulator.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                await client.until("response.done")
+            assert client.socket.close_code == 1001
+
+        with_client(simulator.url, hear_the_end)
+        assert simulator.process.wait(WITHIN) == 0
+        assert len(simulator.stop()) == 1
+        assert simulator.totals()["responses"] == 1
+
+
+def test_it_ends_with_its_stdin():
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", "--until-stdin-closes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    first = process.stdout.readline()
+    out, _ = process.communicate(timeout=WITHIN)
+
+    assert first.startswith("listening on ws://127.0.0.1:")
+    assert out == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--ttfa", "soon"], "--ttfa: 'soon' is no duration"),
+        (["--answer", "gamma(1, 2)"], "--answer: 'gamma(1, 2)' is no distribution"),
+        (["--tool-rate", "2"], "--tool-rate: '2' is no share"),
+        (["--delta-ms", "1"], "--delta-ms: '1' is no whole number from 10 to 2000"),
+        (["--speed", "fast"], "--speed: 'fast' is no speed"),
+        (["--port", "70000"], "--port: '70000' is no whole number from 0 to 65535"),
+        (["--truth", "/nowhere/truth.jsonl"], "can't write /nowhere/truth.jsonl: No such file"),
+        (["--cert", "/nowhere/cert.pem"], "can't use the certificate /nowhere/cert.pem: No such"),
+        (["--key", "/nowhere/key.pem"], "--key needs its --cert"),
+        (["--host", "192.0.2.1"], "can't listen on 192.0.2.1:0: Cannot assign"),
+    ],
+)
+def test_what_makes_no_sense_is_one_clear_line(options, says):
+    done = subprocess.run(
+        [*COMMAND, "--port", "0", *options],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert says in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_one_clear_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [*COMMAND, "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+        )
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"realtime-harness simulate: can't listen on 127.0.0.1:{port}: Address already in use\n"
+    )
