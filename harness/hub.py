@@ -49,7 +49,7 @@ class HubWatch:
     Attributes:
         polled_at: When a poll returned last.
         stalls: Busy stretches of at least ``STALL_NS`` as (start, end), newest last.
-        read_lag: Kernel receive stamp to read; the transport fills it.
+        read_lag: Kernel receive stamp to what was read handled; the transport fills it.
         frame_lateness: Frame due to frame written; who sends frames fills it.
         hub_lag: Heartbeat due to heartbeat run; the heartbeat fills it.
         internal_errors: Exceptions of our own code that ended a session.

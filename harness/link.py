@@ -34,14 +34,12 @@ class Link:
     Attributes:
         bytes_sent: Bytes that the kernel has taken.
         bytes_received: Bytes read, as they came over the wire.
-        read_at: When ``read`` last returned, ns.
         write_error: Why nothing can be sent any more; what the peer sent can still be read.
 
     """
 
     def __init__(self, socket: Socket) -> None:
         self.bytes_sent = self.bytes_received = 0
-        self.read_at = 0
         self.write_error = ""
         self.fd = socket.fileno()
         self._socket = socket
@@ -71,7 +69,7 @@ class Link:
         """
         data, ancillary, _, _ = self._recvmsg(READ_BYTES, ANCILLARY_BYTES)
         age = time_ns()
-        now = self.read_at = monotonic_ns()
+        now = monotonic_ns()
         self.bytes_received += len(data)
         if ancillary:
             seconds, nanoseconds = _timespec(ancillary[0][2])

@@ -209,11 +209,11 @@ class Transport:
         except OSError as error:
             self._lost(error.strerror or str(error))
             return
-        self._watch.read_lag.add((self._link.read_at - at) / 1e9)
         if data:
             self._receive(data, at)
         else:
             self._lost("")
+        self._watch.read_lag.add((monotonic_ns() - at) / 1e9)
 
     def _receive(self, data: bytes, at: int) -> None:
         cutter = self._cutter

@@ -1,0 +1,164 @@
+"""The harness is broken on purpose: its verdict and its error must show it."""
+
+import time
+from statistics import median
+from time import monotonic_ns
+
+import gevent
+import pytest
+from crowd import observe
+from endpoint import running_simulator
+from loop import keep_busy
+
+from harness import call, health, line, pacer
+from harness.hub import EXACT_NS
+from harness.link import Link
+from harness.realtime.session import Session
+from harness.records import Flag
+from harness.verdict import Level
+
+pytestmark = pytest.mark.e2e
+
+MS = 1_000_000
+BUSY = 20 * MS  # ns: the simulator itself may lose its processor between a stamp and the send
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    ttfa = ("--ttfa", "uniform(50ms, 250ms)")
+    with running_simulator("--answer", "400ms", "--delta-ms", "20", "--speed", "2", *ttfa) as sim:
+        yield sim
+
+
+@pytest.fixture(scope="module")
+def sound(simulator):
+    """What nobody broke."""
+    return observe(simulator)
+
+
+def burn():
+    """User code that takes half of the processor, 50 ms at a time."""
+    while True:
+        keep_busy(50 * MS)
+        gevent.sleep(0.05)
+
+
+def burn_at_first():
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        keep_busy(50 * MS)
+        gevent.sleep(0.05)
+
+
+@pytest.fixture
+def fresh_pacer(monkeypatch):
+    """A pacer that runs as the test has broken it; that of the process goes on as it is."""
+    own = pacer.Pacer()
+    for user in (pacer, call, line, health):
+        monkeypatch.setattr(user, "pacer", lambda: own)
+
+
+def errors(observed):
+    return [error for _, error in observed.answered()]
+
+
+def test_a_sound_harness_is_right_to_the_millisecond(sound):
+    assert len(sound.turns) >= 12
+    assert median(errors(sound)) <= MS
+    assert all(error >= 0 for error in errors(sound))
+    assert median(sound.late_speech) <= 2 * MS
+    assert sound.facts.audio_sent_s == pytest.approx(sound.facts.audio_due_s, rel=0.02)
+
+
+@pytest.mark.parametrize("vad", ["none", "server_vad"])
+def test_code_that_burns_makes_turns_suspect_and_leaves_no_mark_wrong_unawares(simulator, vad):
+    seen = observe(simulator, callers=10, seconds=5, during=burn_at_first, turn_detection=vad)
+    answered = list(seen.answered())
+    calm = sorted(error for turn, error in answered if Flag.SUSPECT not in turn.flags)
+
+    assert seen.level is Level.SUSPECT
+    assert "suspect_turns" in seen.struck
+    assert len(calm) >= 10  # of those that began when it was over
+    assert calm[len(calm) * 9 // 10] <= 2 * MS
+    for turn, error in answered:
+        assert 0 <= error <= turn.uncertainty.get("first_audio", 0) + BUSY
+
+
+def test_a_blocked_hub_is_suspect_and_its_marks_are_uncertain(simulator, sound):
+    seen = observe(simulator, during=burn)
+
+    assert seen.level is not Level.VALID
+    assert {"suspect_turns", "frame_lateness", "read_lag"} <= seen.struck
+    assert all(Flag.SUSPECT in turn.flags for turn in seen.turns)
+    assert any(turn.uncertainty for turn in seen.turns)
+    assert median(seen.late_speech) > median(sound.late_speech)
+    assert sum(second.stalls for second in seen.health) >= 10
+
+
+def test_sleeping_after_each_send_makes_speech_slow_and_it_shows(
+    simulator, sound, fresh_pacer, monkeypatch
+):
+    def run(self):
+        """Send, sleep for a frame, send: what each send takes is never made up for."""
+        while True:
+            now = monotonic_ns()
+            for _ in range(len(self.schedule)):
+                if self.schedule.next_due - now < 20 * MS:
+                    self.schedule.send_one()
+                gevent.sleep(0.0002)
+            gevent.sleep(0.020)
+
+    monkeypatch.setattr(pacer.Pacer, "_run", run)
+    seen = observe(simulator)
+
+    assert seen.level is not Level.VALID
+    assert "frame_lateness" in seen.struck
+    assert median(seen.late_speech) > max(10 * MS, 3 * median(sound.late_speech))
+
+
+def test_a_late_timer_makes_frames_late_and_it_shows(simulator, sound, fresh_pacer, monkeypatch):
+    class LateTimer:
+        spawn = staticmethod(gevent.spawn)
+
+        @staticmethod
+        def sleep(seconds):
+            gevent.sleep(seconds + 0.03 if seconds else 0)
+
+    monkeypatch.setattr(pacer, "gevent", LateTimer)
+    seen = observe(simulator)
+
+    assert seen.level is not Level.VALID
+    assert {"frame_lateness", "suspect_turns"} <= seen.struck
+    assert median(seen.late_speech) > max(5 * MS, 3 * median(sound.late_speech))
+
+
+def test_decoding_in_the_hub_for_too_long_makes_messages_wait_and_it_shows(
+    simulator, sound, monkeypatch
+):
+    decode = Session.receive
+
+    def slowly(self, data):
+        keep_busy(6 * MS)
+        return decode(self, data)
+
+    monkeypatch.setattr(Session, "receive", slowly)
+    seen = observe(simulator)
+
+    assert seen.level is not Level.VALID
+    assert "read_lag" in seen.struck
+    assert seen.merged("read_lag").quantile(0.5) > sound.merged("read_lag").quantile(0.5)
+
+
+def test_stamps_taken_by_a_busy_process_would_be_wrong_by_what_it_was_busy(simulator, monkeypatch):
+    read = Link.read
+
+    def without_stamp(self):
+        data, _ = read(self)
+        return data, monotonic_ns()
+
+    kernel = observe(simulator, during=burn)
+    monkeypatch.setattr(Link, "read", without_stamp)
+    own = observe(simulator, during=burn)
+
+    assert max(errors(own)) > EXACT_NS
+    assert median(errors(own)) > median(errors(kernel))
