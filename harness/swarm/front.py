@@ -159,6 +159,8 @@ class FrontStation(Station):
         if self._finishing is not None:
             self._finishing.join()  # the run before is being reported
         self.trouble, self.environment.process_exit_code = "", None
+        if self._simulator is not None and not self.environment.host:
+            self.environment.host = self._simulator.url  # cleared in the form
         try:
             setup = self.read_setup(self.given_hosts, dials=self.dials)
             self.recording = self._record(setup)

@@ -100,10 +100,9 @@ class MasterStation(FrontStation):
 
     def look_after_workers(self) -> None:
         """Free the numbers of workers that went missing."""
-        gone = set(self.runner.clients) - self._live() - self._lost
-        for client in gone:
+        for client in self._gone() - self._lost:
             self._numbers.lose(client)
-        self._lost |= gone
+        self._lost |= self._gone()
 
     def end_crowd(self) -> dict[str, Any]:
         """Wait for the last parcel of every worker that lives."""
@@ -127,6 +126,10 @@ class MasterStation(FrontStation):
 
     def _live(self) -> set[str]:
         return {c.id for c in self.runner.clients.values() if c.state != "missing"}
+
+    def _gone(self) -> set[str]:
+        """Those that quit by themselves or are missing."""
+        return self._collector.leaving | (set(self.runner.clients) - self._live())
 
     # The end.
 
@@ -154,7 +157,7 @@ class MasterStation(FrontStation):
         if self._finishing is not None:
             self._finishing.join()
         # Only workers that are back from their stop are told to quit.
-        wait_until(lambda: before <= self._live() | self._collector.leaving, READY_LIMIT)
+        wait_until(lambda: before <= self._live() | self._gone(), READY_LIMIT)
         self._quit()
 
     def interrupt(self) -> None:

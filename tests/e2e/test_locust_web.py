@@ -1,0 +1,161 @@
+"""A load test started, watched and stopped in Locust's web UI."""
+
+import json
+import re
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+from locusts import Locust, wait_until
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+pytestmark = pytest.mark.e2e
+
+CORPUS = ("--corpus", "say")
+SHORT = {"listen": "done", "pause": "50ms", "turns": "2"}
+WRONG = {
+    "dialect": "klingon",
+    "turn_detection": "loud",
+    "audio_format": "mp3",
+    "frame_ms": "5",
+    "noise": "nowhere.wav",
+    "turns": "0",
+    "pause": "soon",
+    "patience": "0",
+    "listen": "never",
+    "jitter_buffer": "-1ms",
+    "speaks_first": "maybe",
+    "tool_rate": "2",
+    "tool_latency": "uniform(1s)",
+    "barge_in_rate": "often",
+    "seed": "lucky",
+    "slo": "ttfa<1s",
+    **{
+        f"timeout_{phase}": "0s"
+        for phase in (
+            *("connect", "session", "detection", "first_audio"),
+            *("stall", "response", "tool", "close"),
+        )
+    },
+}
+FREE = {"model", "voice", "instructions", "transcription", "tool_choice"}
+FORBIDDEN = {"corpus", "session", "header", "ca_file", "send_key_to", "run_dir", "metrics_port"}
+
+
+class WebUI:
+    def __init__(self, locust, port):
+        self.locust = locust
+        self.url = f"http://127.0.0.1:{port}"
+
+    def get(self, path, **headers):
+        request = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read().decode()
+
+    def post(self, path, **fields):
+        data = urllib.parse.urlencode(fields).encode()
+        with urllib.request.urlopen(self.url + path, data, timeout=60) as answer:
+            return json.loads(answer.read())
+
+    def form(self):
+        """What the browser would post if nobody touched the form."""
+        page = self.get("/")
+        args = json.loads(re.search(r"window.templateArgs = (\{.*\})", page)[1])
+        fields = {name: option["default_value"] for name, option in args["extra_options"].items()}
+        posted = {
+            name: "" if value is None else str(value).lower() if isinstance(value, bool) else value
+            for name, value in fields.items()
+        }
+        return posted | {"host": args["host"], "user_count": "2", "spawn_rate": "2", "run_time": ""}
+
+    def state(self):
+        return json.loads(self.get("/stats/requests"))["state"]
+
+
+@pytest.fixture
+def web_ui(folder):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Locust(folder, "--web-host", "127.0.0.1", "--web-port", port, *CORPUS) as locust:
+        ui = WebUI(locust, port)
+
+        def answers():
+            try:
+                return ui.get("/")
+            except (urllib.error.URLError, ConnectionError):
+                return False
+
+        wait_until(answers, 20, lambda: locust.text)
+        yield ui
+
+
+def test_the_untouched_form_starts_a_test_and_the_next_one_starts_clean(web_ui):
+    locust = web_ui.locust
+    assert web_ui.form()["host"].startswith("ws://127.0.0.1:")
+
+    for n in (1, 2):
+        answer = web_ui.post("/swarm", **web_ui.form())
+        assert answer["success"], answer
+        wait_until(lambda n=n: len(list(locust.folder.glob("runs/2*"))) == n, 20)
+        run = locust.run.resolve()
+        locust.wait_for_turns(1)
+        web_ui.post("/stop")
+        wait_until((run / "summary.json").exists, 30, lambda: locust.text)
+        turns = locust.lines("turns")
+        assert locust.read("summary.json")["turns"] == len(turns)
+        assert {turn["run"] for turn in turns} == {run.name}
+        assert {turn["caller"] for turn in turns} <= {1, 2}
+    assert locust.text.count("embedded simulator") == 1
+
+    locust.process.terminate()
+    assert locust.wait() == 0, locust.text
+    assert "Traceback" not in locust.text
+
+
+def test_a_wrong_value_of_any_field_is_told_in_the_ui_and_nothing_starts(web_ui):
+    form = web_ui.form()
+    assert form.keys() - {"host", "user_count", "spawn_rate", "run_time"} == WRONG.keys() | FREE
+
+    for name, value in WRONG.items():
+        answer = web_ui.post("/swarm", **form | {name: value})
+        assert not answer["success"]
+        assert answer["message"].startswith("--" + name.replace("_", "-")), answer
+        assert "\n" not in answer["message"]
+    for name in FORBIDDEN:
+        answer = web_ui.post("/swarm", **form | {name: "evil.example"})
+        assert not answer["success"]
+        assert "command line" in answer["message"]
+    unreachable = web_ui.post("/swarm", **form | {"host": "ws://127.0.0.1:9"})
+    assert not unreachable["success"]
+    assert "127.0.0.1:9" in unreachable["message"]
+    assert web_ui.state() == "ready"
+    assert not (web_ui.locust.folder / "runs" / "latest").exists()
+
+
+@pytest.mark.parametrize(
+    ("accept", "parse"),
+    [("text/plain", parse_text), ("application/openmetrics-text;version=1.0.0", parse_openmetrics)],
+)
+def test_metrics_are_served_on_the_web_port_in_the_format_asked_for(web_ui, accept, parse):
+    web_ui.post("/swarm", **web_ui.form() | SHORT)
+    web_ui.locust.wait_for_turns(2)
+
+    def samples():
+        page = web_ui.get("/metrics", Accept=accept)
+        return {
+            (sample.name, sample.labels.get("outcome")): sample.value
+            for family in parse(page)
+            for sample in family.samples
+        }
+
+    found = wait_until(
+        lambda: (s := samples()).get(("realtime_turns_total", "completed")) and s, 20
+    )
+    assert found["realtime_ttfa_seconds_count", None] == found["realtime_turns_total", "completed"]
+    assert found["realtime_users", None] == found["realtime_users_target", None] == 2
+    assert found["realtime_workers", None] == 1
+    assert found["realtime_run_info", None] == 1
+    assert "realtime_hub_lag_seconds_bucket" in {name for name, _ in found}
