@@ -127,6 +127,7 @@ class Answers:
         o.last_delta = at
         if o.interrupted_at is not None:
             self.stale_ns += duration
+            o.overtalk(duration)
             return False
         if not o.items or o.items[-1][0] != event.item_id:
             o.items.append((event.item_id or "", event.content_index or 0, o.playback.received))

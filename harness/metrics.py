@@ -5,13 +5,14 @@ from enum import StrEnum
 
 import msgspec
 
-from harness.records import LAG_BUCKETS, Kind, Turn
+from harness.records import LAG_BUCKETS, Flag, Kind, Turn
 
 __all__ = [
     "LATENCY_BUCKETS",
     "LISTENING_METRICS",
     "METRICS",
     "SEGMENTS",
+    "TURN_FIGURES",
     "TURN_METRICS",
     "Metric",
     "Type",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 NS = 1_000_000_000
+DEAD_AIR_S = 1.5
 
 LATENCY_BUCKETS = (
     *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -125,10 +127,6 @@ def _rtf(turn: Turn) -> float | None:
     return (last - first) / NS / turn.audio_received_s
 
 
-def _own_delay(turn: Turn) -> float | None:
-    return turn.own_delay_s if turn.tools else None
-
-
 TURN_METRICS = (
     Metric(
         name="ttfa",
@@ -206,6 +204,60 @@ TURN_METRICS = (
     ),
 )
 """Latencies of a turn: histograms in Prometheus, keys of ``Turn.metrics`` and of ``summary.json``."""
+
+TURN_FIGURES = (
+    Metric(
+        name="rtf",
+        unit="",
+        help="Real-time factor: under 1 an answer comes faster than it plays.",
+        origin="first to last audio delta received / seconds of audio received",
+        value=_rtf,
+    ),
+    Metric(
+        name="own_delay",
+        help="Time our own tools took.",
+        origin="tool calls complete → their outputs written",
+        value=lambda turn: turn.own_delay_s if turn.tools else None,
+    ),
+    Metric(
+        name="audio_gaps",
+        unit="",
+        help="Silences inside the answer.",
+        origin="times the playback buffer ran dry before the answer was complete",
+        value=lambda turn: float(len(turn.gaps)),
+    ),
+    Metric(
+        name="audio_gap_seconds",
+        help="All silences inside the answer together.",
+        origin="playback buffer ran dry → next audio delta received, summed",
+        value=lambda turn: sum(turn.gaps),
+    ),
+    Metric(
+        name="audio_gap_longest",
+        help="The longest silence inside the answer.",
+        origin="playback buffer ran dry → next audio delta received, longest",
+        value=lambda turn: max(turn.gaps, default=0.0),
+    ),
+    Metric(
+        name="dead_air",
+        help="Silences inside the answer of more than 1.5 s: callers ask whether anyone is there.",
+        origin="playback buffer ran dry → next audio delta received, those over 1.5 s summed",
+        value=lambda turn: sum(gap for gap in turn.gaps if gap > DEAD_AIR_S),
+    ),
+    Metric(
+        name="overtalk",
+        help="Audio of the old answer that still came while the caller talked over it.",
+        origin="seconds of audio received after the caller's first voiced frame (VAD) or response.cancel (none)",
+        value=lambda turn: turn.overtalk_s if Flag.INTERRUPTED in turn.flags else None,
+    ),
+    Metric(
+        name="audio_leaked",
+        help="Audio that came though it had been cancelled.",
+        origin="seconds of audio received after response.cancel was written",
+        value=lambda turn: turn.leaked_s if turn.marks.get("cancel") is not None else None,
+    ),
+)
+"""What else is known of a turn: keys of ``Turn.metrics``, no histograms."""
 
 LISTENING_METRICS = (
     Metric(
@@ -326,15 +378,9 @@ METRICS = (
 
 def measure(turn: Turn) -> None:
     """Fill ``turn.metrics`` from its marks, by the table."""
-    for metric in TURN_METRICS:
+    for metric in (*TURN_METRICS, *TURN_FIGURES):
         assert metric.value is not None
         turn.metrics[metric.name] = metric.value(turn)
-    turn.metrics["rtf"] = _rtf(turn)
-    turn.metrics["own_delay"] = _own_delay(turn)
-    turn.metrics["audio_gaps"] = float(len(turn.gaps))
-    turn.metrics["audio_gap_seconds"] = sum(turn.gaps)
-    turn.metrics["audio_gap_longest"] = max(turn.gaps, default=0.0)
-    turn.metrics["dead_air"] = sum(gap for gap in turn.gaps if gap > 1.5)
 
 
 def percentile_too_thin(p: float, count: int) -> bool:

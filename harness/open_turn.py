@@ -190,6 +190,12 @@ class OpenTurn:
             audio_end_ms=max(0, heard - start) // 1_000_000,
         )
 
+    def overtalk(self, duration: int) -> None:
+        """Count audio that came while the caller talked over it: it is not heard."""
+        self.turn.overtalk_s += duration / NS
+        if self.turn.marks.get("cancel") is not None:
+            self.turn.leaked_s += duration / NS
+
     # How it closes.
 
     def verdict(self) -> tuple[Outcome, str | None]:

@@ -417,6 +417,27 @@ def test_a_barge_in_cancels_and_tells_how_much_was_heard():
     assert script.recorder.stale_ns == ms(200)
 
 
+def test_what_still_comes_of_an_answer_talked_over_is_overtalk_and_leaked_once_cancelled():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(3000)))
+    script.recorder.talk_over(ms(1300))
+    script.hear((1350, audio(100)))
+    script.recorder.cancelled(ms(1360))
+    script.hear((1400, audio(40)), (1410, done(status="cancelled")))
+    (turn,) = script.until(1410)
+
+    assert turn.metrics["overtalk"] == pytest.approx(0.140)
+    assert turn.metrics["audio_leaked"] == pytest.approx(0.040)
+
+
+def test_a_turn_that_nobody_talked_over_has_no_overtalk():
+    (turn,) = hold((300, created()), (400, audio(200)), (600, done()))
+
+    assert turn.metrics["overtalk"] is None
+    assert turn.metrics["audio_leaked"] is None
+
+
 def test_a_barge_in_that_stops_it_at_once_takes_no_time():
     script = Script()
     script.say(0, 100)
