@@ -1,373 +1,364 @@
 """
-One realtime session that one can talk and listen through: a protocol session over a transport.
+A realtime session that a script can talk and listen through, by blocking verbs.
 
-Two ways to use it. A ``Call`` follows its events as they are folded into turns. Scripts and tests
-use its blocking verbs: ``send_audio``, ``recv_audio``, ``send_text``, ``interrupt``; greenlets make
-them concurrent.
+Greenlets make them concurrent: one may send while another receives. ``Call`` has no use for them:
+it follows a ``Connection`` event by event.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import Sequence
+from enum import StrEnum
 from time import monotonic_ns
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
-from gevent.event import Event
 
 from harness.audio import AudioChunk, encode_audio
-from harness.health import census
+from harness.connection import Connection, NotConnected, SessionFailed
+from harness.hearing import Hearing, Stage
 from harness.options import Workload
-from harness.realtime.configuration import session_update
-from harness.realtime.dialects import Endpoint
-from harness.realtime.errors import ServerError, close_code, http_code
+from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
 from harness.realtime.events import (
-    AudioDelta,
     CancelResponse,
-    ClientEvent,
     Commit,
     CreateItem,
     CreateResponse,
-    Error,
     Received,
-    ResponseCreated,
+    Response,
     ResponseDone,
-    ServerEvent,
-    UpdateSession,
 )
-from harness.realtime.session import Session, State, split_append
-from harness.records import Phase, SessionOutcome
-from harness.transport import Closed, ConnectError, Refused, Transport, TransportClosed, connect
+from harness.realtime.session import State, split_append
+from harness.tools import Tool
 
-__all__ = ["NotConnected", "RealtimeAdapter", "SessionFailed"]
+__all__ = ["Capabilities", "NotConnected", "RealtimeAdapter", "Role", "SessionFailed"]
 
-Listener = Callable[[Received, int, int], bool]
+logger = logging.getLogger("harness.adapter")
 
-
-class NotConnected(RuntimeError):
-    """A verb was used before ``connect`` or after the session ended."""
+TRANSCRIBER = "gpt-4o-transcribe"
 
 
-class SessionFailed(Exception):
+class Role(StrEnum):
+    """Whose part the endpoint plays in a conversation."""
+
+    AGENT = "agent"
+    USER = "user"
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be asked of an adapter."""
+
+    streaming_transcripts: bool = True
+    native_vad: bool = True
+    interruption: bool = True
+    dtmf: bool = False
+    input_formats: tuple[str, ...] = ("pcm16/24000",)  # of AudioChunk; the wire's may differ
+    output_formats: tuple[str, ...] = ("pcm16/24000",)
+
+
+class RealtimeAdapter(Connection):
     """
-    A session did not come about; the message is one line, without a key.
+    A realtime session with blocking verbs, used as a context manager.
 
-    Attributes:
-        outcome: As it is recorded.
-        phase: What was being waited for, if that took too long.
-        code: ``http_401``, the endpoint's error code, ``close_1008``, or the step that failed.
+    Example::
 
-    """
-
-    def __init__(
-        self, outcome: SessionOutcome, message: str, *, code: str, phase: Phase | None = None
-    ) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-        self.phase = phase
-        self.code = code
-
-
-class RealtimeAdapter:
-    """
-    A realtime session.
+        with RealtimeAdapter("wss://api.openai.com", instructions="Be brief.") as agent:
+            agent.send_audio(chunk)
+            while chunk := agent.recv_audio(timeout=10).data:
+                play(chunk)
 
     Args:
-        endpoint: Where it is, and with what key.
-        workload: Model, voice, formats, limits.
-        tools: Function schemas offered to the endpoint.
-        instructions: Instead of the workload's.
-        listener: Called in the hub with each event, its receive instant and its uncertainty (ns);
-            returns whether a waiting greenlet should look.
+        where: A host as ``--host`` takes it, or an endpoint.
+        workload: Formats, turn detection, limits, and what is not given here.
+        model: Or the deployment, on Azure.
+        voice: Of the answers.
+        instructions: System instructions of the session.
+        tools: Functions made tools by ``@tool``, or their schemas.
+        api_key: Instead of the environment's.
+        role: Whose part the endpoint plays.
+        speaks_first: The agent greets before anything is said.
+
+    Raises:
+        ValueError: If there can be no such endpoint.
 
     """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
     def __init__(
         self,
-        endpoint: Endpoint,
-        workload: Workload,
+        where: str | Endpoint,
+        workload: Workload | None = None,
         *,
-        tools: list[dict[str, Any]] | None = None,
+        model: str | None = None,
+        voice: str | None = None,
         instructions: str | None = None,
-        listener: Listener | None = None,
+        tools: Sequence[Tool | dict[str, Any]] = (),
+        api_key: str | None = None,
+        role: Role | str = Role.AGENT,
+        speaks_first: bool | None = None,
     ) -> None:
-        self.endpoint = endpoint
-        self.workload = workload
-        self.session = self._new_session()
-        self.transport: Transport | None = None
-        self.closed: Closed | None = None
-        self.steps: dict[str, float | None] = {}
-        self.upgraded_at: int | None = None
-        self.last_error: ServerError | None = None
-        self.errors: dict[str, int] = {}
-        self._tools = tools or []
-        self._instructions = workload.instructions if instructions is None else instructions
-        self._listener = listener or self._keep
-        self._changed = Event()
-        self._audio: deque[bytes] = deque()
-        self._odd = b""
-        self._heard: str | None = None  # the response whose audio recv_audio returns
-        self._answered = True
-        self._pending_audio = False
+        told = {"model": model, "voice": voice, "speaks_first": speaks_first}
+        workload = msgspec.structs.replace(
+            workload or Workload(transcription=TRANSCRIBER),
+            **{name: value for name, value in told.items() if value is not None},
+        )
+        self.role = Role(role)
+        super().__init__(
+            _endpoint(where, workload, api_key),
+            workload,
+            listener=self._on_event,
+            tools=[each.schema if isinstance(each, Tool) else each for each in tools],
+            instructions=instructions,
+        )
 
     def __repr__(self) -> str:
-        return f"RealtimeAdapter({self.endpoint!r}, {self.session.state.name})"
-
-    def _new_session(self) -> Session:
-        audio_format = self.workload.audio_format
-        return Session(
-            model=self.workload.model, input_format=audio_format, output_format=audio_format
+        workload, key = self.workload, self.endpoint.api_key
+        return (
+            f"RealtimeAdapter({self.endpoint.target}, model={workload.model!r}, "
+            f"voice={workload.voice!r}, role={self.role.value!r}, api_key={key!r})"
         )
 
-    # Connecting.
+    def _reset(self) -> None:
+        super()._reset()
+        self._hearing = Hearing()
+        self._said = False  # audio that no commit has followed
+        self._agent_is_next = self.workload.speaks_first
+        self._deferred: CreateResponse | None = None  # waits for the response that is active
+        self._gave_up = False  # waiting for the answer
+        self._questions = 0
 
-    def connect(self) -> None:
+    # What is known.
+
+    @property
+    def connected(self) -> bool:
+        """Whether something can be sent."""
+        return self.session.state is State.READY and self.closed is None
+
+    @property
+    def agent_hung_up(self) -> bool:
+        """Whether the endpoint ended the session."""
+        return self.closed is not None and not self.closed.by_us
+
+    @property
+    def last_user_transcript(self) -> str | None:
+        """What the endpoint understood last."""
+        return self._hearing.user_transcript
+
+    @property
+    def last_agent_transcript(self) -> str | None:
+        """What the last answer said; ``None`` until it has said something whole."""
+        return self._hearing.agent_transcript
+
+    @property
+    def streaming_transcript(self) -> str:
+        """What the running answer has said so far."""
+        return self._hearing.words
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The last answer's function calls that are complete, as chat messages have them."""
+        return self._hearing.calls.shown()
+
+    @property
+    def last_response(self) -> Response | None:
+        """How the last answer ended; ``None`` while it has not."""
+        return self._hearing.response
+
+    @property
+    def last_messages(self) -> list[dict[str, Any]]:
+        """The last answer as chat messages: what was said, and what was called, if anything was."""
+        said = {"role": "assistant", "content": self.last_agent_transcript}
+        if not (calls := self.tool_calls):
+            return [said]
+        return [said, {"role": "assistant", "content": None, "tool_calls": calls}]
+
+    # Saying.
+
+    def send_audio(self, chunk: AudioChunk) -> None:
         """
-        Dial, and wait until the session is configured.
+        Append audio of the caller, all at once.
 
-        Raises:
-            SessionFailed: If the endpoint can't be reached, refuses or takes too long.
-
-        """
-        self.session = self._new_session()
-        self._audio.clear()
-        self._odd, self._heard, self._answered, self._pending_audio = b"", None, True, False
-        self.closed = self.last_error = None
-        self._dial()
-        limit = self.workload.timeouts.session
-        upgraded_at = self.upgraded_at or monotonic_ns()
-        deadline = upgraded_at + int(limit * 1e9)
-        self._reach(State.CREATED, deadline, "session.created")
-        self.steps["created"] = (monotonic_ns() - upgraded_at) / 1e9
-        self.send(UpdateSession(session=self._configuration()))
-        self._reach(State.READY, deadline, "session.updated")
-        self.steps["updated"] = (monotonic_ns() - upgraded_at) / 1e9
-
-    def _dial(self) -> None:
-        dial, limit = self.endpoint.dial(), self.workload.timeouts.connect
-        try:
-            self.transport = connect(
-                dial.url,
-                headers=dial.headers,
-                subprotocols=dial.subprotocols,
-                ca_file=self.endpoint.ca_file,
-                timeout=limit,
-                on_message=self._on_message,
-                on_close=self._on_close,
-            )
-        except Refused as refusal:
-            code = http_code(refusal.handshake.status)
-            raise SessionFailed(SessionOutcome.REFUSED, str(refusal), code=code) from None
-        except ConnectError as error:
-            if error.timed_out:
-                raise SessionFailed(
-                    SessionOutcome.TIMEOUT, str(error), code=error.step, phase=Phase.CONNECT
-                ) from None
-            raise SessionFailed(SessionOutcome.REFUSED, str(error), code=error.step) from None
-        self.upgraded_at = self.transport.upgraded_at
-        census().transports.add(self.transport)
-        self.steps.update(self.transport.steps)
-        self.session.opened()
-
-    def _configuration(self) -> dict[str, Any]:
-        workload = self.workload
-        return session_update(
-            dialect=self.endpoint.dialect,
-            voice=workload.voice,
-            instructions=self._instructions,
-            turn_detection=workload.turn_detection,
-            audio_format=workload.audio_format,
-            transcription=workload.transcription,
-            tools=self._tools,
-            tool_choice=workload.tool_choice,
-            override=workload.session,
-        )
-
-    def _reach(self, state: State, deadline: int, name: str) -> None:
-        """Wait until the session has come so far."""
-        wanted = (state, State.READY)
-        while self.session.state not in wanted:
-            if self.closed is not None or self.last_error is not None:
-                raise self._refusal(name)
-            if not self.wait(deadline):
-                self.abort()
-                raise SessionFailed(
-                    SessionOutcome.TIMEOUT,
-                    f"no {name} within {self.workload.timeouts.session:g} s of the upgrade",
-                    code=name,
-                    phase=Phase.SESSION,
-                )
-
-    def _refusal(self, name: str) -> SessionFailed:
-        error, closed = self.last_error, self.closed
-        self.abort()
-        if error is not None:
-            return SessionFailed(SessionOutcome.REFUSED, str(error), code=error.kind)
-        assert closed is not None
-        said = f": {closed.reason or closed.error}" if closed.reason or closed.error else ""
-        return SessionFailed(
-            SessionOutcome.REFUSED,
-            f"closed with {closed.code} before {name}{said}",
-            code=close_code(closed.code or 1006),
-        )
-
-    # What comes in, called in the hub.
-
-    def _on_message(self, data: bytes, at: int, uncertainty: int) -> None:
-        session = self.session
-        before = session.state
-        event = session.receive(data)
-        if type(event) is Error:
-            self._count(event)
-        if self._listener(event, at, uncertainty) or before is not State.READY:
-            self._changed.set()
-
-    def _on_close(self, closed: Closed) -> None:
-        self.closed = closed
-        self.session.closed()
-        if self.transport is not None:
-            census().transports.discard(self.transport)
-        self._changed.set()
-
-    def _count(self, event: Error) -> None:
-        error = ServerError(event.error)
-        self.errors[error.kind] = self.errors.get(error.kind, 0) + 1
-        self.last_error = error
-
-    # What goes out.
-
-    def send(self, event: ClientEvent) -> int:
-        """
-        Send one event; return the instant at which it was written (ns).
+        Push to talk, the next ``recv_audio`` commits it and asks for the answer.
 
         Raises:
             NotConnected: If there is no session.
-            LocalProtocolError: If it is not legal now.
 
         """
-        transport = self.transport
-        if transport is None or self.closed is not None:
-            raise NotConnected("not connected")
-        message = self.session.send(event)
-        try:
-            return transport.write(message)
-        except TransportClosed:
-            raise NotConnected("not connected: the session has ended") from None
-
-    def write(self, message: bytes, *following: bytes) -> int:
-        """Send what is encoded already, in one piece; account for it with ``Session``."""
-        assert self.transport is not None
-        return self.transport.write(message, *following)
-
-    def wait(self, until: int) -> bool:
-        """Sleep until something happened, or until an instant (ns); return whether it did."""
-        happened = self._changed.wait(max(0.0, (until - monotonic_ns()) / 1e9))
-        self._changed.clear()
-        return happened
-
-    def notify(self) -> None:
-        """Wake the greenlet that waits."""
-        self._changed.set()
-
-    # Ending.
-
-    def disconnect(self, timeout: float | None = None) -> Closed | None:
-        """Hang up: close, and hear what still comes until the endpoint closes too; idempotent."""
-        transport = self.transport
-        if transport is None:
-            return None
-        if self.closed is None:
-            if self.session.state not in (State.CLOSING, State.CLOSED):
-                self.session.closing()
-            limit = self.workload.timeouts.close if timeout is None else timeout
-            self.closed = transport.close(timeout=limit)
-        census().transports.discard(transport)
-        return self.closed
-
-    def abort(self) -> None:
-        """Drop the connection at once, without a switch; idempotent."""
-        if self.transport is not None:
-            self.transport.abort()
-            census().transports.discard(self.transport)
-
-    def __enter__(self) -> Self:
-        self.connect()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.disconnect()
-
-    # The verbs of scripts and tests.
-
-    def send_audio(self, chunk: AudioChunk) -> None:
-        """Append audio of the caller; it is committed by the next ``recv_audio``."""
-        samples = np.frombuffer(chunk.data, dtype="<i2")
-        audio = encode_audio(samples, self.session.input_format)
-        for append in split_append(audio, self.session.input_format):
+        self._require("send_audio")
+        wire = self.session.input_format
+        audio = encode_audio(np.frombuffer(chunk.data, dtype="<i2"), wire)
+        for append in split_append(audio, wire):
             self.send(append)
-        self._pending_audio = True
+        self._said = True
+        if self._endpoint_detects:
+            self._hearing.said()
 
     def send_text(self, text: str) -> None:
-        """Say something in writing, and ask for an answer."""
+        """
+        Say something in writing, and ask for an answer.
+
+        Raises:
+            NotConnected: If there is no session.
+
+        """
+        self._require("send_text")
         content = [{"type": "input_text", "text": text}]
-        self.send(CreateItem(item={"type": "message", "role": "user", "content": content}))
-        self._ask()
+        self._add({"type": "message", "role": "user", "content": content})
+        logger.debug("sent a text of %d characters", len(text))
+
+    def send_tool_output(self, call_id: str, output: str) -> None:
+        """
+        Answer a function call, and ask for the answer to go on; nothing else ever does.
+
+        Raises:
+            NotConnected: If there is no session.
+
+        """
+        self._require("send_tool_output")
+        self._add({"type": "function_call_output", "call_id": call_id, "output": output})
+
+    def notify_agent_turn(self) -> None:
+        """Let the agent speak next though nobody says anything; the next ``recv_audio`` asks."""
+        if self.role is Role.AGENT:
+            self._agent_is_next = True
 
     def interrupt(self) -> None:
-        """Stop the answer that is being made; what still comes of it is not heard."""
-        if self.session.active:
+        """
+        Stop the answer; what still comes of it is not heard.
+
+        Raises:
+            NotConnected: If there is no session.
+
+        """
+        self._require("interrupt")
+        sent = self._deferred is None
+        self._deferred = None
+        if self.session.active or (sent and self._hearing.stage is Stage.AWAITED):
             self.send(CancelResponse())
-        self._heard, self._answered = None, True
-        self._audio.clear()
+        self._hearing.interrupt(sent=sent)
+
+    # Hearing.
 
     def recv_audio(self, timeout: float = 60.0) -> AudioChunk:
         """
-        The next audio of the answer; empty when the answer is complete.
+        The next audio of the answer; empty when it is complete, or when there is nothing to hear.
+
+        Args:
+            timeout: Seconds.
 
         Raises:
-            NotConnected: If the session is gone and all that was received has been returned.
             TimeoutError: If nothing came in time.
+            ServerError: If the answer failed, or the endpoint refused to give one.
+            NotConnected: If the session is gone and all that was received has been returned.
+            LocalProtocolError: If less than 100 ms of audio were said, which no endpoint takes.
 
         """
-        if self._pending_audio and self.session.uncommitted_bytes:
-            self._pending_audio = False
-            self.send(Commit())
-            self._ask()
+        if self.transport is None:
+            raise NotConnected("recv_audio: not connected")
+        self._take_turn()
         deadline = monotonic_ns() + int(timeout * 1e9)
-        while not self._audio and not self._answered:
+        while True:
+            data = self._hearing.take(self.session.output_format)
+            if data is not None:
+                return AudioChunk(data)
             if self.closed is not None:
                 raise NotConnected(f"the session has ended: close code {self.closed.code}")
+            if not self._hearing.waits:
+                return AudioChunk(b"")
             if not self.wait(deadline):
-                raise TimeoutError(f"no audio within {timeout:g} s")
-        return self._take_audio()
+                self._gave_up = True
+                raise TimeoutError(self._nothing_within(timeout))
 
-    def _take_audio(self) -> AudioChunk:
-        """All audio that has come, whole samples; half a sample waits for its other half."""
-        data = self._odd + b"".join(self._audio)
-        self._audio.clear()
-        usable = len(data) - len(data) % 2
-        self._odd = data[usable:]
-        return AudioChunk(data[:usable])
+    def recv_answer(self, timeout: float = 60.0) -> AudioChunk:
+        """
+        The whole answer, with its transcript.
 
-    def _ask(self) -> None:
-        self._answered, self._heard, self._odd = False, None, b""
-        self._audio.clear()
-        self.send(CreateResponse())
+        Args:
+            timeout: Seconds without audio.
 
-    def _keep(self, event: Received, at: int, uncertainty: int) -> bool:
-        """What the verbs listen for: the audio and the end of the response they asked for."""
-        match event:
-            case ResponseCreated(response=response) if not self._answered:
-                self._heard = self._heard or (response.id if response else None)
-            case AudioDelta(response_id=name, delta=delta) if name == self._heard:
-                self._audio.append(delta)
-            case ResponseDone(response=response) if response and response.id == self._heard:
-                self._answered = True
-        return isinstance(event, ServerEvent)
+        Raises:
+            the same as ``recv_audio``.
+
+        """
+        heard = []
+        while data := self.recv_audio(timeout).data:
+            heard.append(data)
+        return AudioChunk(b"".join(heard), transcript=self.last_agent_transcript or "")
+
+    def _nothing_within(self, timeout: float) -> str:
+        error = f"; the last error was {self.last_error}" if self.last_error else ""
+        return self.one_line(f"no audio within {timeout:g} s{error}")
+
+    # Taking turns.
+
+    @property
+    def _endpoint_detects(self) -> bool:
+        """Whether the endpoint decides that something was said."""
+        return self.session.turn_detection != "none"
+
+    def _take_turn(self) -> None:
+        """Commit what was said, ask for an answer, unless one is being heard."""
+        hearing = self._hearing
+        if hearing.stage in (Stage.AWAITED, Stage.HEARD) and not self._gave_up:
+            return
+        if not self.connected:
+            return
+        if self._said and not self._endpoint_detects:
+            commit = Commit(event_id=self._event_id())
+            self.send(commit)
+            self._ask(str(commit.event_id))
+        elif self._agent_is_next:
+            self._ask()
+
+    def _ask(self, *event_ids: str) -> None:
+        """Ask for an answer: at once, or when the response that is active is done."""
+        question = CreateResponse(event_id=self._event_id())
+        self._said = self._agent_is_next = self._gave_up = False
+        self._hearing.expect(str(question.event_id), *event_ids)
+        if self.session.active:
+            self._deferred = question
+        else:
+            self.send(question)
+
+    def _add(self, item: dict[str, Any]) -> None:
+        addition = CreateItem(item=item, event_id=self._event_id())
+        self.send(addition)
+        self._ask(str(addition.event_id))
+
+    def _event_id(self) -> str:
+        self._questions += 1
+        return f"adapter_{self._questions}"
+
+    def _require(self, verb: str) -> None:
+        if not self.connected:
+            raise NotConnected(f"{verb}: not connected")
+
+    def _on_event(self, event: Received, at: int, uncertainty: int) -> bool:
+        """Called in the hub."""
+        look = self._hearing.receive(event)
+        if type(event) is ResponseDone and self._deferred is not None and not self.session.active:
+            question, self._deferred = self._deferred, None
+            if self.connected:
+                self.send(question)
+        return look
+
+
+def _endpoint(where: str | Endpoint, workload: Workload, api_key: str | None) -> Endpoint:
+    """The endpoint of a script: its edge, where the environment is read."""
+    if isinstance(where, Endpoint):
+        return where if api_key is None else where.with_key(api_key)
+    endpoint = parse_endpoint(
+        where,
+        model=workload.model,
+        dialect=workload.dialect,
+        api_key=resolve_key(dialect_of(where, workload.dialect), os.environ, api_key),
+        headers=workload.headers,
+        ca_file=workload.ca_file,
+    )
+    if endpoint.notice:
+        logger.warning("%s", endpoint.notice)
+    return endpoint

@@ -17,6 +17,7 @@ __all__ = [
     "PCMU",
     "SILENCE_LEVEL",
     "AudioChunk",
+    "AudioDecoder",
     "AudioFormat",
     "decode_audio",
     "encode_audio",
@@ -179,6 +180,48 @@ def decode_audio(data: bytes | memoryview, format: AudioFormat) -> Any:
 
     raw = {"format": "RAW", "subtype": _G711[format.name], "channels": 1}
     return soundfile.read(BytesIO(data), dtype="int16", samplerate=format.rate, **raw)[0]
+
+
+class AudioDecoder:
+    """
+    An answer's audio as PCM16 at 24 kHz, delta by delta.
+
+    Deltas need not hold whole samples, and a resampler looks ahead: what a delta leaves over comes
+    with the next, the last of it with ``rest``.
+    """
+
+    def __init__(self, format: AudioFormat) -> None:
+        self.format = format
+        self._odd = b""
+        self._resampler: Any = None
+        if format.rate != PCM16.rate:
+            import soxr
+
+            self._resampler = soxr.ResampleStream(format.rate, PCM16.rate, 1, dtype="int16")
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be heard once ``data`` has come."""
+        data = self._odd + data
+        usable = len(data) - len(data) % self.format.sample_bytes
+        self._odd = data[usable:]
+        return self._decode(data[:usable], last=False)
+
+    def rest(self) -> bytes:
+        """What is left at the end of an answer; half a sample is nothing."""
+        self._odd = b""
+        if self._resampler is None:
+            return b""
+        data = self._decode(b"", last=True)
+        self._resampler.clear()
+        return data
+
+    def _decode(self, data: bytes, *, last: bool) -> bytes:
+        if self.format == PCM16:
+            return data
+        samples = decode_audio(data, self.format)
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples, last=last)
+        return bytes(samples.astype("<i2").tobytes())
 
 
 @cache

@@ -173,7 +173,7 @@ class Call(Line):
                 utterance = self._corpus.get(what) or _speaker().speak(what)
             case _:
                 raise CorpusError(f"can't say {type(what).__name__}: give text, a path or audio")
-        session = self.adapter.session
+        session = self.connection.session
         return self._corpus.speech(utterance, session.input_format, self.workload.frame_ms)
 
     def _speak(self, speech: Speech) -> Turn:
@@ -192,7 +192,7 @@ class Call(Line):
     def _stop_answer(self) -> None:
         """Talk over what plays, push to talk: cancel it."""
         at = monotonic_ns()
-        if self.adapter.session.active and self.recorder.responding:
+        if self.connection.session.active and self.recorder.responding:
             at = self._send(CancelResponse()) or at
             self.recorder.cancelled(at)
         self._talk_over(at)
@@ -209,8 +209,8 @@ class Call(Line):
 
     def _last_words(self, saying: _Saying) -> tuple[bytes, ...]:
         """Push to talk: commit and ask for the answer, in one piece with the last frame."""
-        session = self.adapter.session
-        if self._vad or self.adapter.closed is not None:
+        session = self.connection.session
+        if self._vad or self.connection.closed is not None:
             return ()
         audio_s = saying.speech.audio_s
         session.sending_audio(round(audio_s * session.input_format.bytes_per_second))
@@ -228,7 +228,7 @@ class Call(Line):
             self.recorder.committed(saying.turn, at, saying.commit_id)
         if saying.ask_id is not None:
             self.recorder.requested(saying.turn, at, saying.ask_id)
-        self.adapter.notify()
+        self.connection.notify()
 
 
 @cache

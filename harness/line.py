@@ -17,7 +17,7 @@ from typing import Any, Self
 import gevent
 import msgspec
 
-from harness.adapter import NotConnected, RealtimeAdapter, SessionFailed
+from harness.connection import Connection, NotConnected, SessionFailed
 from harness.corpus import noise_frames, silence_frame
 from harness.cost import Prices, cost_usd, load_prices, merge_usage
 from harness.ending import session_ending, turn_ending
@@ -74,7 +74,7 @@ class Line:
             vad=self._vad,
             hear_out=workload.listen == "playback",
         )
-        self.adapter = RealtimeAdapter(
+        self.connection = Connection(
             endpoint,
             workload,
             tools=self._toolbox.schemas,
@@ -98,13 +98,13 @@ class Line:
         self._started_at = monotonic_ns()
         self._on_session(self._record("start"))
         try:
-            self.adapter.connect()
+            self.connection.connect()
         except SessionFailed as failure:
             self._over = True
             self._end_session(failure.outcome, failure.code, failure)
             raise CallEnded(str(failure)) from None
         except gevent.GreenletExit:
-            self.adapter.abort()
+            self.connection.abort()
             self._end_session(SessionOutcome.ENDED, None)
             raise
         try:
@@ -115,7 +115,7 @@ class Line:
         return self
 
     def _connected(self) -> None:
-        session, workload = self.adapter.session, self.workload
+        session, workload = self.connection.session, self.workload
         recorder = self.recorder
         recorder.identity = msgspec.structs.replace(
             recorder.identity, session=session.session_id or ""
@@ -127,7 +127,7 @@ class Line:
             if workload.noise is not None:
                 idle = noise_frames(workload.noise, session.input_format, workload.frame_ms)
         frame_ns = workload.frame_ms * 1_000_000
-        self._microphone = Microphone(self.adapter.write, frame_ns, pacer().wrote, idle)
+        self._microphone = Microphone(self.connection.write, frame_ns, pacer().wrote, idle)
         if idle:
             self._microphone.due = monotonic_ns() + frame_ns
             pacer().add(self._microphone, self._microphone.due)
@@ -152,19 +152,19 @@ class Line:
     def _hang_up(self) -> None:
         """Close by handshake; what still comes is folded."""
         self._mute()
-        if self.adapter.closed is None:
+        if self.connection.closed is None:
             self._hung_up = True
-            self.adapter.disconnect()
+            self.connection.disconnect()
 
     def _finish(self, *, cut: bool) -> None:
         """Record what is left; must not switch greenlets: the run may be over."""
         self._mute()
-        if cut and self.adapter.closed is None:
+        if cut and self.connection.closed is None:
             self._hung_up = True
-            self.adapter.abort()
+            self.connection.abort()
         self.recorder.end(Outcome.CUT, None, monotonic_ns())
         self._hand_over()
-        closed = self.adapter.closed
+        closed = self.connection.closed
         if closed is None:
             self._end_session(SessionOutcome.ENDED, None)
         else:
@@ -178,7 +178,7 @@ class Line:
 
     def _request(self, turn: Turn) -> None:
         """Ask for an answer; one at a time, so perhaps later."""
-        if self.adapter.session.active:
+        if self.connection.session.active:
             self._deferred = turn
             return
         self._deferred = None
@@ -200,7 +200,7 @@ class Line:
     def _send(self, event: ClientEvent) -> int | None:
         """Send; ``None`` if the session is gone, which shows at the next step."""
         try:
-            return self.adapter.send(event)
+            return self.connection.send(event)
         except NotConnected:
             return None
 
@@ -219,7 +219,7 @@ class Line:
 
     def _begin(self, kind: Kind, said: str, due: int) -> Turn:
         turn = self.recorder.begin(kind, due=due, at=None, said=said)
-        turn.session_age_s = (due - (self.adapter.upgraded_at or due)) / NS
+        turn.session_age_s = (due - (self.connection.upgraded_at or due)) / NS
         turn.worker_concurrency = len(census().transports)
         return turn
 
@@ -239,21 +239,21 @@ class Line:
                 *(limit.at if limit else None, self.recorder.next_close()),
                 *(self._toolbox.next_due, wake()),
             )
-            self.adapter.wait(min((at for at in due if at), default=now + A_WHILE))
+            self.connection.wait(min((at for at in due if at), default=now + A_WHILE))
 
     def _step(self, now: int) -> None:
         """Do what is due, close what is over, hand on what is finished."""
         if self._over:
             return
-        recorder, closed = self.recorder, self.adapter.closed
+        recorder, closed = self.recorder, self.connection.closed
         if closed is not None:
-            recorder.end(*turn_ending(closed, self.adapter.last_error), now)
+            recorder.end(*turn_ending(closed, self.connection.last_error), now)
             self._over = True
         given_up = recorder.advance(now)
-        if given_up and self.adapter.session.active:
+        if given_up and self.connection.session.active:
             self._send(CancelResponse())
         self._answer_tools()
-        if self._deferred is not None and not self.adapter.session.active:
+        if self._deferred is not None and not self.connection.session.active:
             self._request(self._deferred)
         self._hand_over()
         if Outcome.ABANDONED in given_up:
@@ -315,7 +315,7 @@ class Line:
         self._on_session(record)
 
     def _record(self, event: str) -> Session:
-        adapter, recorder, who = self.adapter, self.recorder, self.recorder.identity
+        connection, recorder, who = self.connection, self.recorder, self.recorder.identity
         record = Session(
             **{name: getattr(who, name) for name in who.__struct_fields__},
             event=event,
@@ -324,18 +324,18 @@ class Line:
         )
         if event == "start":
             return record
-        record.steps = adapter.steps
-        record.deviations = dict(adapter.session.deviations)
-        record.errors = adapter.errors
+        record.steps = connection.steps
+        record.deviations = dict(connection.session.deviations)
+        record.errors = connection.errors
         record.turns, record.responses = recorder.turns, recorder.responses
         record.audio_received_s = recorder.audio_received_ns / NS
         record.stale_audio_s = recorder.stale_ns / NS
         record.usage, record.cost_usd = self._usage, self._cost_usd
-        if adapter.closed is not None:
-            record.close_code = adapter.closed.code
-            record.message = adapter.closed.error or adapter.closed.reason
-        if adapter.transport is not None:
-            transport = adapter.transport
+        if connection.closed is not None:
+            record.close_code = connection.closed.code
+            record.message = connection.closed.error or connection.closed.reason
+        if connection.transport is not None:
+            transport = connection.transport
             record.messages_sent = transport.messages_sent
             record.messages_received = transport.messages_received
             record.bytes_sent = transport.bytes_sent

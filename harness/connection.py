@@ -1,0 +1,323 @@
+"""
+One configured realtime session over a transport: dial, configure, send, wait, hang up.
+
+What comes in goes to a listener, in the hub; a greenlet that waits is woken when the listener says
+that it should look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic_ns
+from types import TracebackType
+from typing import Any, Self
+
+from gevent.event import Event
+
+from harness.health import census
+from harness.options import Workload
+from harness.realtime.configuration import session_update
+from harness.realtime.dialects import Endpoint
+from harness.realtime.errors import ServerError, close_code, http_code
+from harness.realtime.events import ClientEvent, Error, Received, UpdateSession
+from harness.realtime.session import Session, State
+from harness.records import Phase, SessionOutcome
+from harness.transport import Closed, ConnectError, Refused, Transport, TransportClosed, connect
+
+__all__ = ["Connection", "Listener", "NotConnected", "SessionFailed"]
+
+KEPT_CODES = 64  # error codes told apart; a server may make up new ones without end
+OTHER = "other"
+LAST_WORDS = 1.0  # seconds that a server that refuses a session has to close it, with its own code
+LONGEST_MESSAGE = 500
+
+Listener = Callable[[Received, int, int], bool]
+"""Takes an event, its receive instant and its uncertainty (ns); whether a greenlet should look."""
+
+
+class NotConnected(RuntimeError):
+    """There is no session yet, or none any more."""
+
+
+class SessionFailed(Exception):
+    """
+    A session did not come about; the message is one line, without a key.
+
+    Attributes:
+        outcome: As it is recorded.
+        phase: What was being waited for, if that took too long.
+        code: ``http_401``, the endpoint's error code, ``close_1008``, or the step that failed.
+
+    """
+
+    def __init__(
+        self, outcome: SessionOutcome, message: str, *, code: str, phase: Phase | None = None
+    ) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.phase = phase
+        self.code = code
+
+
+class Connection:
+    """
+    A realtime session, used as a context manager or by ``connect`` and ``disconnect``.
+
+    Args:
+        endpoint: Where it is, and with what key.
+        workload: Model, voice, formats, limits.
+        listener: Called in the hub: it must neither block nor raise.
+        tools: Function schemas offered to the endpoint.
+        instructions: Instead of the workload's.
+
+    Attributes:
+        session: What may be sent and received; a new one for each ``connect``.
+        closed: How the session ended; ``None`` while it lasts.
+        steps: Seconds of each step of connecting.
+        upgraded_at: When the WebSocket was open, ns.
+        errors: Error events by code.
+        last_error: The last of them.
+
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        workload: Workload,
+        *,
+        listener: Listener,
+        tools: Sequence[dict[str, Any]] = (),
+        instructions: str | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.workload = workload
+        self.transport: Transport | None = None
+        self._tools = tools
+        self._instructions = workload.instructions if instructions is None else instructions
+        self._listener = listener
+        self._changed = Event()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Nothing of an earlier session stays."""
+        audio_format = self.workload.audio_format
+        self.session = Session(
+            model=self.workload.model, input_format=audio_format, output_format=audio_format
+        )
+        self.transport = None
+        self.closed: Closed | None = None
+        self.steps: dict[str, float | None] = {}
+        self.upgraded_at: int | None = None
+        self.errors: dict[str, int] = {}
+        self.last_error: ServerError | None = None
+        self._changed.clear()
+
+    # Connecting.
+
+    def connect(self) -> None:
+        """
+        Dial, and wait until the session is configured.
+
+        Raises:
+            SessionFailed: If the endpoint can't be reached, refuses or takes too long.
+
+        """
+        self.abort()
+        self._reset()
+        try:
+            upgraded_at = self._dial()
+            self._configure(upgraded_at)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _configure(self, upgraded_at: int) -> None:
+        limit = int(self.workload.timeouts.session * 1e9)
+        # Some servers create a session only when they are told of its configuration.
+        if self._reach(State.CREATED, upgraded_at + limit // 2):
+            self.steps["created"] = (monotonic_ns() - upgraded_at) / 1e9
+        self.send(UpdateSession(session=self._configuration()))
+        if not self._reach(State.READY, upgraded_at + limit):
+            raise self._too_late()
+        self.steps["updated"] = (monotonic_ns() - upgraded_at) / 1e9
+
+    def _dial(self) -> int:
+        """Open the WebSocket; return when it was open."""
+        dial = self.endpoint.dial()
+        try:
+            transport = connect(
+                dial.url,
+                headers=dial.headers,
+                subprotocols=dial.subprotocols,
+                ca_file=self.endpoint.ca_file,
+                timeout=self.workload.timeouts.connect,
+                on_message=self._on_message,
+                on_close=self._on_close,
+            )
+        except ConnectError as error:
+            raise _unreached(error) from None
+        census().transports.add(transport)
+        self.transport = transport
+        self.upgraded_at = transport.upgraded_at
+        self.steps.update(transport.steps)
+        self.session.opened()
+        return transport.upgraded_at
+
+    def _configuration(self) -> dict[str, Any]:
+        workload = self.workload
+        return session_update(
+            dialect=self.endpoint.dialect,
+            voice=workload.voice,
+            instructions=self._instructions,
+            turn_detection=workload.turn_detection,
+            audio_format=workload.audio_format,
+            transcription=workload.transcription,
+            tools=self._tools,
+            tool_choice=workload.tool_choice,
+            override=workload.session,
+        )
+
+    def _reach(self, state: State, deadline: int) -> bool:
+        """
+        Wait until the session has come so far; whether it has by ``deadline``.
+
+        Raises:
+            SessionFailed: If the endpoint refuses.
+
+        """
+        while self.session.state not in (state, State.READY):
+            if self.closed is not None or self.last_error is not None:
+                raise self._refusal()
+            if not self.wait(deadline):
+                return False
+        return True
+
+    @property
+    def _awaited(self) -> str:
+        """The event that the configuration waits for."""
+        return "session.updated" if "created" in self.steps else "session.created"
+
+    def _too_late(self) -> SessionFailed:
+        limit, name = self.workload.timeouts.session, self._awaited
+        text = f"no {name} within {limit:g} s of the upgrade"
+        return SessionFailed(SessionOutcome.TIMEOUT, text, code=name, phase=Phase.SESSION)
+
+    def _refusal(self) -> SessionFailed:
+        error, name = self.last_error, self._awaited
+        closed = self.disconnect(LAST_WORDS)
+        if error is not None:
+            text, code = str(error), error.kind
+        else:
+            assert closed is not None
+            said = closed.reason or closed.error
+            text = f"closed with {closed.code} before {name}" + (f": {said}" if said else "")
+            code = close_code(closed.code)
+        return SessionFailed(SessionOutcome.REFUSED, self.one_line(text), code=code)
+
+    def one_line(self, text: str) -> str:
+        """What a server said, fit for a message: without line breaks and our secrets."""
+        return " ".join(self.endpoint.redact(text).split())[:LONGEST_MESSAGE]
+
+    # What comes in, called in the hub.
+
+    def _on_message(self, data: bytes, at: int, uncertainty: int) -> None:
+        session = self.session
+        before = session.state
+        event = session.receive(data)
+        if type(event) is Error:
+            self._count(event)
+        if self._listener(event, at, uncertainty) or before is not State.READY:
+            self._changed.set()
+
+    def _on_close(self, closed: Closed) -> None:
+        self.closed = closed
+        self.session.closed()
+        if self.transport is not None:
+            census().transports.discard(self.transport)
+        self._changed.set()
+
+    def _count(self, event: Error) -> None:
+        error = self.last_error = ServerError(event.error)
+        known = error.kind in self.errors or len(self.errors) < KEPT_CODES
+        code = error.kind if known else OTHER
+        self.errors[code] = self.errors.get(code, 0) + 1
+
+    # What goes out.
+
+    def send(self, event: ClientEvent) -> int:
+        """
+        Send one event; return the instant at which it was written (ns).
+
+        Raises:
+            NotConnected: If there is no session.
+            LocalProtocolError: If it is not legal now.
+
+        """
+        transport = self.transport
+        if transport is None or self.closed is not None:
+            raise NotConnected("not connected")
+        message = self.session.send(event)
+        try:
+            return transport.write(message)
+        except TransportClosed:
+            raise NotConnected("not connected: the session has ended") from None
+
+    def write(self, message: bytes, *following: bytes) -> int:
+        """Send what is encoded already, in one piece; account for it with ``Session``."""
+        assert self.transport is not None
+        return self.transport.write(message, *following)
+
+    def wait(self, until: int) -> bool:
+        """Sleep until something happened, or until an instant (ns); return whether it did."""
+        happened = self._changed.wait(max(0.0, (until - monotonic_ns()) / 1e9))
+        self._changed.clear()
+        return happened
+
+    def notify(self) -> None:
+        """Wake the greenlet that waits."""
+        self._changed.set()
+
+    # Ending.
+
+    def disconnect(self, timeout: float | None = None) -> Closed | None:
+        """Hang up: close, and hear what still comes until the endpoint closes too; idempotent."""
+        transport = self.transport
+        if transport is None:
+            return None
+        if self.closed is None:
+            if self.session.state not in (State.CLOSING, State.CLOSED):
+                self.session.closing()
+            limit = self.workload.timeouts.close if timeout is None else timeout
+            self.closed = transport.close(timeout=limit)
+        census().transports.discard(transport)
+        return self.closed
+
+    def abort(self) -> None:
+        """Drop the connection at once, without a switch; idempotent."""
+        if self.transport is not None:
+            self.transport.abort()
+            census().transports.discard(self.transport)
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+
+def _unreached(error: ConnectError) -> SessionFailed:
+    """Why there is no WebSocket, as it is recorded."""
+    if isinstance(error, Refused):
+        code = http_code(error.handshake.status)
+        return SessionFailed(SessionOutcome.REFUSED, str(error), code=code)
+    if error.timed_out:
+        return SessionFailed(
+            SessionOutcome.TIMEOUT, str(error), code=error.step, phase=Phase.CONNECT
+        )
+    return SessionFailed(SessionOutcome.REFUSED, str(error), code=error.step)
