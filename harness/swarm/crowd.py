@@ -7,6 +7,7 @@ from harness.health import HealthMonitor
 from harness.records import Health, Session, Turn
 from harness.swarm.callers import Numbers
 from harness.swarm.setup import Setup
+from harness.tools import SimulatedTools
 
 __all__ = ["Crowd", "Sink"]
 
@@ -63,6 +64,7 @@ class Crowd:
         self.abandon = abandon
         self.stopping = False
         self._sinks = tuple(sinks)
+        list_tools(schema["name"] for schema in SimulatedTools(setup.workload.tool_latency).schemas)
         self._monitor = HealthMonitor(self.on_health, users)
 
     def begin(self) -> None:

@@ -1,0 +1,71 @@
+import io
+
+import gevent
+import pytest
+from rich.console import Console
+
+from harness.swarm.live import LiveView, Progress, as_line, as_table, percentile
+
+BUSY = Progress(
+    elapsed=3671,
+    left=128,
+    users=1180,
+    users_target=1200,
+    turns=123_456,
+    failed=98_765,
+    p50="1.25 s",
+    p95="no answer",
+)
+
+
+@pytest.mark.parametrize(
+    ("times", "unanswered", "p", "text"),
+    [
+        ({300: 19}, 0, 0.5, "–"),
+        ({300: 20}, 0, 0.5, "300 ms"),
+        ({300: 100, 1250: 100}, 0, 0.5, "300 ms"),
+        ({300: 99, 1250: 101}, 0, 0.5, "1.25 s"),
+        ({300: 190}, 10, 0.95, "300 ms"),
+        ({300: 189}, 11, 0.95, "no answer"),
+        ({}, 0, 0.95, "–"),
+    ],
+)
+def test_a_percentile_is_shown_once_enough_turns_carry_it(times, unanswered, p, text):
+    assert percentile(times, unanswered, p) == text
+
+
+def test_a_line_says_it_all():
+    assert as_line(BUSY) == (
+        "61:11  callers 1180/1200  turns 123456  ttfa p50 1.25 s  p95 no answer"
+        "  failed 98765  2:08 left"
+    )
+
+
+def test_while_calls_are_heard_out_it_says_so():
+    assert as_line(Progress(elapsed=7, left=0, ending=True)).endswith("ending")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_view_shows_every_figure_whole_at_any_width(columns):
+    screen = io.StringIO()
+    Console(file=screen, width=columns, force_terminal=True, color_system=None).print(
+        as_table(BUSY, columns)
+    )
+
+    text = screen.getvalue()
+    for figure in ("1180/1200", "123456", "98765", "1.25 s", "no answer", "2:08", "ttfa p95"):
+        assert figure in text
+    assert all(len(line) <= columns for line in text.splitlines())
+
+
+def test_a_view_on_a_terminal_leaves_its_last_figures_there():
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=True, color_system=None)
+    view = LiveView(lambda: BUSY, console)
+
+    view.start()
+    while "123456" not in screen.getvalue():
+        gevent.sleep(0.01)
+    view.stop()
+
+    assert screen.getvalue().count("123456") >= 2
