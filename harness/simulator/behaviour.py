@@ -25,19 +25,18 @@ from harness.realtime.events import (
     TruncateItem,
     UpdateSession,
 )
-from harness.simulator.agenda import Agenda, Entry, Script
-from harness.simulator.answer import draw_answer
-from harness.simulator.config import ResponseParams, SessionConfig, parse_params, updated
-from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
+from harness.simulator.agenda import Agenda
+from harness.simulator.config import SessionConfig, parse_params, updated
+from harness.simulator.conversation import Conversation, Item
 from harness.simulator.detector import SpeechStarted, SpeechStopped
 from harness.simulator.inbound import MAX_APPEND, decode
 from harness.simulator.input_buffer import InputBuffer
-from harness.simulator.items import checked_item, text_of
+from harness.simulator.items import checked_item
 from harness.simulator.outbound import Messages, Out
 from harness.simulator.refusal import Refusal
-from harness.simulator.response import Request, Response
+from harness.simulator.responses import Place, Responses
 from harness.simulator.transcription import transcription
-from harness.simulator.truth import Said, Truth
+from harness.simulator.truth import Said
 
 if TYPE_CHECKING:
     from harness.simulator.endpoint import Endpoint
@@ -62,28 +61,29 @@ class SimulatedSession:
 
     def __init__(self, endpoint: Endpoint, model: str, at: int, epoch: int = 0) -> None:
         self._endpoint = endpoint
-        self._ordinal = endpoint.opened()
-        name = f"{endpoint.name}{self._ordinal:05d}"
-        self.id = f"sess_{name}"
+        ordinal = endpoint.opened()
+        self._name = f"{endpoint.name}{ordinal:05d}"
         self.closing: tuple[int, str] | None = None
         """Code and reason, once the endpoint wants to close."""
-        self._name = name
         self._expires_at = epoch + _EXPIRES_AFTER
-        self._messages = Messages(name)
         self._config = SessionConfig(model=model)
-        self._conversation = Conversation(f"conv_{name}")
-        self._input = InputBuffer(self._config)
-        self._items = 0
-        self._asked = 0  # responses so far
         self._agenda = Agenda()
-        self._running: dict[str, tuple[Response, Entry]] = {}
-        self._truths: dict[str, Truth] = {}  # of responses whose end was not sent yet
-        self._said = Said()
-        self._news: str | None = None  # what was said since the last answer; a response's kind
-        self._tool_output_in: int | None = None
+        self._messages = Messages(self._name)
+        self._conversation = Conversation(f"conv_{self._name}")
+        self._input = InputBuffer(self._config)
         self._speech: tuple[str, int] | None = None  # item and start of what is being said
-        self._owed = False  # an answer to what was said during another
-        self._cached = Tokens()
+        self._items = 0
+        self._responses = Responses(
+            Place(
+                endpoint=endpoint,
+                ordinal=ordinal,
+                name=self._name,
+                conversation=self._conversation,
+                agenda=self._agenda,
+                messages=self._messages,
+                new_item_id=self._new_item_id,
+            )
+        )
         self._begin(model)
 
     # What the shell calls.
@@ -115,19 +115,12 @@ class SimulatedSession:
         """A message goes out now."""
         for stamp in out.stamps:
             setattr(out.on, stamp, at)
-        if isinstance(truth := out.on, Truth):
-            if "first_out" in out.stamps and truth.first_due is not None:
-                self._endpoint.totals.lateness.add((at - truth.first_due) / 1e9)
-            if "done_out" in out.stamps:
-                self._endpoint.record(self._truths.pop(truth.response_id))
+        if out.stamps:
+            self._responses.sent(out, at)
 
     def end(self) -> None:
-        """The connection is gone: responses that had begun are recorded as they stand."""
-        for truth in self._truths.values():
-            if truth.created_out is not None:
-                self._endpoint.record(truth)
-        self._truths.clear()
-        self._running.clear()
+        """The connection is gone."""
+        self._responses.end()
         self._agenda.clear()
         self._endpoint.closed()
 
@@ -155,7 +148,7 @@ class SimulatedSession:
         return {
             **config,
             "object": "realtime.session",
-            "id": self.id,
+            "id": f"sess_{self._name}",
             "expires_at": self._expires_at,
         }
 
@@ -178,9 +171,9 @@ class SimulatedSession:
                 self._speech = None
                 self._say("input_audio_buffer.cleared")
             case CreateResponse():
-                self._create_response(event, at)
+                self._responses.create(parse_params(event.response), self._config, at)
             case CancelResponse():
-                self._cancel(event, at)
+                self._responses.cancel(event.response_id, at)
             case UpdateSession():
                 self._update(event)
             case CreateItem():
@@ -203,14 +196,15 @@ class SimulatedSession:
 
     def _create_item(self, event: CreateItem, at: int) -> None:
         wire = checked_item(event.item, self._new_item_id())
-        if wire["type"] == "function_call_output":
-            if not self._conversation.has_call(wire["call_id"]):
-                text = f"Tool call ID '{wire['call_id']}' not found in conversation."
-                raise Refusal("invalid_tool_call_id", text, "item.call_id")
-            self._news, self._tool_output_in = "tool_followup", at
-        elif wire.get("role") == "user":
-            self._news, self._said = "text", Said()
+        is_output = wire["type"] == "function_call_output"
+        if is_output and not self._conversation.has_call(wire["call_id"]):
+            text = f"Tool call ID '{wire['call_id']}' not found in conversation."
+            raise Refusal("invalid_tool_call_id", text, "item.call_id")
         before = self._conversation.add(Item(wire), event.previous_item_id)
+        if is_output:
+            self._responses.got_tool_output(at)
+        elif wire.get("role") == "user":
+            self._responses.heard_text()
         self._say("conversation.item.added", previous_item_id=before, item=wire)
         self._say("conversation.item.done", previous_item_id=before, item=wire)
 
@@ -255,10 +249,7 @@ class SimulatedSession:
         )
         vad = self._config.vad
         if vad is not None and vad.interrupt_response:
-            self._owed = False
-            for response, _ in list(self._running.values()):
-                if not response.request.beside:
-                    self._stop(response, "turn_detected")
+            self._responses.interrupt()
 
     def _speech_stopped(self, audio_end_ms: int, at: int) -> None:
         assert self._speech is not None
@@ -275,9 +266,7 @@ class SimulatedSession:
         )
         self._heard(item_id, self._input.commit(start_ms), said, at)
         if self._config.vad is not None and self._config.vad.create_response:
-            self._owed = self._talking
-            if not self._owed:
-                self._respond(ResponseParams(), at)
+            self._responses.create_unasked(self._config, at)
 
     def _heard(self, item_id: str, seconds: float, said: Said, at: int) -> None:
         """What was said becomes an item."""
@@ -290,113 +279,10 @@ class SimulatedSession:
             "content": [{"type": "input_audio", "transcript": None}],
         }
         before = self._conversation.add(Item(wire, seconds))
-        self._news, self._said = "speech", said
+        self._responses.heard_speech(said)
         self._say("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
         self._say("conversation.item.added", previous_item_id=before, item=wire)
         self._say("conversation.item.done", previous_item_id=before, item=wire)
         asked = self._config.audio.input.transcription
         if asked is not None:
             self._agenda.follow(transcription(wire, seconds, asked, self._messages, at), at)
-
-    # What it is answered.
-
-    @property
-    def _talking(self) -> bool:
-        """Whether a response of the conversation is being made."""
-        return any(not response.request.beside for response, _ in self._running.values())
-
-    def _create_response(self, event: CreateResponse, at: int) -> None:
-        params = parse_params(event.response)
-        if params.conversation != "none" and self._talking:
-            raise Refusal(
-                "conversation_already_has_active_response",
-                "Conversation already has an active response in progress. "
-                "Wait until the response is finished before creating a new one.",
-            )
-        self._respond(params, at)
-
-    def _respond(self, params: ResponseParams, at: int) -> None:
-        """Begin a response."""
-        kind = self._news or "greeting"
-        request = self._request(params, kind, at)
-        vad = self._config.vad
-        truth = Truth(
-            session_id=self.id,
-            response_id=request.id,
-            turn_detection="none" if vad is None else str(vad.__struct_config__.tag),
-            kind=kind,
-            said=self._said if kind in ("speech", "tool_followup") else Said(),
-            tool_output_in=self._tool_output_in if kind == "tool_followup" else None,
-        )
-        if not request.beside:
-            self._news, self._cached = None, request.context
-        self._truths[request.id] = truth
-        response = Response(request, truth, self._messages)
-        self._running[request.id] = (response, self._agenda.follow(self._made(response), at))
-
-    def _request(self, params: ResponseParams, kind: str, at: int) -> Request:
-        """All that a response is made from."""
-        settings, config, endpoint = self._endpoint.settings, self._config, self._endpoint
-        ordinal, self._asked = self._asked, self._asked + 1
-        context, cached = self._context(params), self._cached
-        return Request(
-            id=f"resp_{self._name}_{ordinal}",
-            at=at,
-            settings=settings,
-            config=config,
-            params=params,
-            answer=draw_answer(
-                settings,
-                config,
-                params,
-                endpoint.rng(self._ordinal, ordinal),
-                followup=kind == "tool_followup",
-                said=text_of(self._conversation.newest),
-            ),
-            track=endpoint.track(config.output_format),
-            conversation=self._conversation,
-            context=context,
-            cached=Tokens(min(cached.text, context.text), min(cached.audio, context.audio)),
-            new_item_id=self._new_item_id,
-        )
-
-    def _made(self, response: Response) -> Script:
-        """A response's script, and what comes after it."""
-        yield from response.script()
-        _, entry = self._running.pop(response.request.id)
-        if self._owed:
-            self._owed = False
-            self._respond(ResponseParams(), entry.due)
-
-    def _context(self, params: ResponseParams) -> Tokens:
-        """What has to be read to answer."""
-        if params.input is None:
-            read = self._conversation.tokens
-        else:
-            items = [
-                Item(checked_item(raw, "", f"response.input[{index}]"))
-                for index, raw in enumerate(params.input)
-                if raw.get("type") != "item_reference"
-            ]
-            read = sum((item.tokens for item in items), Tokens())
-        instructions = params.instructions or self._config.instructions
-        tools = params.tools if params.tools is not None else self._config.tools
-        return read + Tokens(text_tokens(instructions) + len(msgspec.json.encode(tools)) // 4)
-
-    def _cancel(self, event: CancelResponse, at: int) -> None:
-        if event.response_id is not None:
-            found = [self._running[event.response_id]] if event.response_id in self._running else []
-        else:
-            found = [pair for pair in self._running.values() if not pair[0].request.beside]
-        if not found:
-            raise Refusal(
-                "response_cancel_not_active", "Cancellation failed: no active response found"
-            )
-        for response, _ in found:
-            response.truth.cancel_in = at
-            self._stop(response, "client_cancelled")
-
-    def _stop(self, response: Response, reason: str) -> None:
-        """End a response before it is complete."""
-        _, entry = self._running.pop(response.request.id)
-        self._agenda.replace(entry, response.end("cancelled", reason))

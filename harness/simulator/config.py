@@ -138,6 +138,11 @@ class SessionConfig(_Part, frozen=True):
         """Who decides that the caller has finished; ``None`` is the caller."""
         return self.audio.input.turn_detection
 
+    @property
+    def turn_detection(self) -> str:
+        """The same by name."""
+        return "none" if self.vad is None else str(self.vad.__struct_config__.tag)
+
 
 class ResponseAudio(_Part, frozen=True):
     """Audio of one response only."""

@@ -25,6 +25,10 @@ class Tokens(msgspec.Struct, frozen=True):
     def __add__(self, other: Tokens) -> Tokens:
         return Tokens(self.text + other.text, self.audio + other.audio)
 
+    def at_most(self, other: Tokens) -> Tokens:
+        """The smaller of each."""
+        return Tokens(min(self.text, other.text), min(self.audio, other.audio))
+
     @property
     def total(self) -> int:
         """Both."""

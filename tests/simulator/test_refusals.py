@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from dialogue import Dialogue, error_of, of
+from dialogue import Dialogue, error_of, of, speech
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -242,3 +242,24 @@ def test_no_event_of_a_client_breaks_the_session(messages):
     assert caller.heard[-1]["type"] == "session.updated"
     created = {event["response"]["id"] for event in of("response.created", caller.heard)}
     assert {event["response"]["id"] for event in of("response.done", caller.heard)} == created
+
+
+def test_a_refused_item_is_not_what_is_answered(caller):
+    caller.append(speech(0.5))
+    item_id = caller.send("input_audio_buffer.commit")[0]["item_id"]
+    content = [{"type": "input_text", "text": "Hi"}]
+    message = {"id": item_id, "type": "message", "role": "user", "content": content}
+
+    assert error_of(caller.send("conversation.item.create", item=message))
+    caller.send("response.create")
+    caller.wait(5000)
+
+    assert [truth.kind for truth in caller.truths] == ["speech"]
+
+
+def test_a_refused_response_counts_for_nothing(caller):
+    assert error_of(caller.send("response.create", response={"input": [{"type": "song"}]}))
+    caller.say()
+    caller.wait(5000)
+
+    assert [truth.response_id for truth in caller.truths] == ["resp_t00000_0"]

@@ -1,0 +1,216 @@
+"""The responses of one session: what is answered, whether another still talks, how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.simulator.agenda import Agenda, Entry, Script
+from harness.simulator.answer import draw_answer
+from harness.simulator.config import ResponseParams, SessionConfig
+from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
+from harness.simulator.items import checked_item, text_of
+from harness.simulator.outbound import Messages, Out
+from harness.simulator.refusal import Refusal
+from harness.simulator.response import Request, Response
+from harness.simulator.truth import Said, Truth
+
+if TYPE_CHECKING:
+    from harness.simulator.endpoint import Endpoint
+
+__all__ = ["Place", "Responses"]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The session that responses belong to."""
+
+    endpoint: Endpoint
+    ordinal: int  # among the sessions of the endpoint
+    name: str  # part of all its ids
+    conversation: Conversation
+    agenda: Agenda
+    messages: Messages
+    new_item_id: Callable[[], str]
+
+
+class Responses:
+    """Those that are being made, and what the next one would answer."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._running: dict[str, tuple[Response, Entry]] = {}
+        self._truths: dict[str, Truth] = {}  # of responses whose end was not sent yet
+        self._count = 0
+        self._news: str | None = None  # what was said since the last answer: a response's kind
+        self._said = Said()
+        self._tool_output_in: int | None = None
+        self._owed = False  # an answer to what was said during another
+        self._cached = Tokens()
+
+    # What is there to answer.
+
+    def heard_speech(self, said: Said) -> None:
+        """The caller has spoken."""
+        self._news, self._said = "speech", said
+
+    def heard_text(self) -> None:
+        """The caller has written."""
+        self._news, self._said = "text", Said()
+
+    def got_tool_output(self, at: int) -> None:
+        """A tool's output was read ``at``."""
+        self._news, self._tool_output_in = "tool_followup", at
+
+    # When they begin and end.
+
+    def create(self, params: ResponseParams, config: SessionConfig, at: int) -> None:
+        """
+        Begin the response that a client asked for.
+
+        Raises:
+            Refusal: If another one is being made, or its input makes no sense.
+
+        """
+        if params.conversation != "none" and self._talking:
+            raise Refusal(
+                "conversation_already_has_active_response",
+                "Conversation already has an active response in progress. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        self._begin(params, config, at)
+
+    def create_unasked(self, config: SessionConfig, at: int) -> None:
+        """Answer what was said, once nothing else is being answered."""
+        self._owed = self._talking
+        if not self._owed:
+            self._begin(ResponseParams(), config, at)
+
+    def cancel(self, response_id: str | None, at: int) -> None:
+        """
+        Stop the response of that id, or the conversation's.
+
+        Raises:
+            Refusal: If there is none.
+
+        """
+        found = [
+            response
+            for response, _ in self._running.values()
+            if response.request.id == response_id
+            or (response_id is None and not response.request.beside)
+        ]
+        if not found:
+            raise Refusal(
+                "response_cancel_not_active", "Cancellation failed: no active response found"
+            )
+        for response in found:
+            response.truth.cancel_in = at
+            self._stop(response, "client_cancelled")
+
+    def interrupt(self) -> None:
+        """The caller talks over the answer."""
+        self._owed = False
+        for response, _ in list(self._running.values()):
+            if not response.request.beside:
+                self._stop(response, "turn_detected")
+
+    def sent(self, out: Out, at: int) -> None:
+        """A message that an instant is noted of goes out."""
+        truth = out.on
+        if not isinstance(truth, Truth):
+            return
+        if "first_out" in out.stamps and truth.first_due is not None:
+            self._place.endpoint.totals.lateness.add((at - truth.first_due) / 1e9)
+        if "done_out" in out.stamps:
+            self._place.endpoint.record(self._truths.pop(truth.response_id))
+
+    def end(self) -> None:
+        """The session is over: responses that had begun are recorded as they stand."""
+        for truth in self._truths.values():
+            if truth.created_out is not None:
+                self._place.endpoint.record(truth)
+        self._truths.clear()
+        self._running.clear()
+
+    @property
+    def _talking(self) -> bool:
+        """Whether a response of the conversation is being made."""
+        return any(not response.request.beside for response, _ in self._running.values())
+
+    def _begin(self, params: ResponseParams, config: SessionConfig, at: int) -> None:
+        kind = self._news or "greeting"
+        request = self._request(params, config, kind, at)
+        self._count += 1
+        truth = Truth(
+            session_id=f"sess_{self._place.name}",
+            response_id=request.id,
+            turn_detection=config.turn_detection,
+            kind=kind,
+            said=self._said if kind in ("speech", "tool_followup") else Said(),
+            tool_output_in=self._tool_output_in if kind == "tool_followup" else None,
+        )
+        if not request.beside:
+            self._news, self._cached = None, request.context
+        self._truths[request.id] = truth
+        response = Response(request, truth, self._place.messages)
+        entry = self._place.agenda.follow(self._made(response), at)
+        self._running[request.id] = (response, entry)
+
+    def _request(
+        self, params: ResponseParams, config: SessionConfig, kind: str, at: int
+    ) -> Request:
+        """All that a response is made from."""
+        place, endpoint = self._place, self._place.endpoint
+        context = _context(place.conversation, params, config)
+        answer = draw_answer(
+            endpoint.settings,
+            config,
+            params,
+            endpoint.rng(place.ordinal, self._count),
+            followup=kind == "tool_followup",
+            said=text_of(place.conversation.newest),
+        )
+        return Request(
+            id=f"resp_{place.name}_{self._count}",
+            at=at,
+            settings=endpoint.settings,
+            config=config,
+            params=params,
+            answer=answer,
+            track=endpoint.track(config.output_format),
+            conversation=place.conversation,
+            context=context,
+            cached=self._cached.at_most(context),
+            new_item_id=place.new_item_id,
+        )
+
+    def _made(self, response: Response) -> Script:
+        """A response's script, and what comes after it."""
+        yield from response.script()
+        _, entry = self._running.pop(response.request.id)
+        if self._owed:
+            self._owed = False
+            self._begin(ResponseParams(), response.request.config, entry.due)
+
+    def _stop(self, response: Response, reason: str) -> None:
+        """End a response before it is complete."""
+        _, entry = self._running.pop(response.request.id)
+        self._place.agenda.replace(entry, response.end("cancelled", reason))
+
+
+def _context(conversation: Conversation, params: ResponseParams, config: SessionConfig) -> Tokens:
+    """What has to be read to answer."""
+    if params.input is None:
+        read = conversation.tokens
+    else:
+        items = [
+            Item(checked_item(raw, "", f"response.input[{index}]"))
+            for index, raw in enumerate(params.input)
+            if raw.get("type") != "item_reference"
+        ]
+        read = sum((item.tokens for item in items), Tokens())
+    instructions = params.instructions or config.instructions
+    tools = params.tools if params.tools is not None else config.tools
+    return read + Tokens(text_tokens(instructions) + len(msgspec.json.encode(tools)) // 4)
