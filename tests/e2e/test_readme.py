@@ -1,0 +1,75 @@
+"""The README's commands, run as written, only shorter where they run for a time."""
+
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from locusts import ROOT, Running
+
+pytestmark = pytest.mark.e2e
+
+BIN = Path(sys.executable).parent
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
+
+
+def command(start, **replaced):
+    """The one command of the README that begins and goes on so, as arguments."""
+    (line,) = [line for line in COMMANDS if re.match(start, line)]
+    for old, new in replaced.values():
+        assert old in line
+        line = line.replace(old, new)
+    program, *arguments = shlex.split(line)
+    return [BIN / program, *arguments]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder like the root of the repository, without runs."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "locustfiles").symlink_to(ROOT / "locustfiles")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def target(checkout):
+    """The README's simulator, on any free port."""
+    with Running(command("realtime-harness simulate", port=("8765", "0")), checkout) as simulator:
+        yield simulator.wait_for(r"listening on (ws://[\d.:]+)")[1]
+
+
+def run(arguments, folder, code=0):
+    """What the command said; it must end with this exit code."""
+    done = subprocess.run(
+        arguments, cwd=folder, capture_output=True, text=True, timeout=90, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    return said
+
+
+def test_the_web_ui_opens_with_the_embedded_simulator_as_host(checkout):
+    port = {"LOCUST_WEB_PORT": "18089"}
+    with Running(command(r".*realtime\.py$"), checkout, **port) as locust:
+        locust.wait_for("calling the embedded simulator")
+        with urllib.request.urlopen("http://127.0.0.1:18089/") as page:
+            assert page.status == 200
+        locust.process.send_signal(signal.SIGTERM)
+        locust.wait()
+
+
+def test_a_headless_run_is_reported_and_judged(checkout, target):
+    host = ("ws://127.0.0.1:8765", target)
+    first = command(".* -u 50 ", host=host, time=("60s", "6s"))
+    second = command(".* --metrics-port", host=host, time=("30s", "8s"), users=("-u 20", "-u 6"))
+
+    assert "report.html" in run(first, checkout)
+    assert "report.html" in run(command("realtime-harness report"), checkout)
+    # A handful of turns is too few to carry the 95th percentile: the objective is undecidable.
+    run(second, checkout, code=2)
+    assert "ttfa:p95" in run(command("realtime-harness check"), checkout, code=2)
