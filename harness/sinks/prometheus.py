@@ -1,6 +1,8 @@
 """A tally as Prometheus scrapes it: names, help and buckets by the table of metrics."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -19,6 +21,8 @@ from harness.sinks.tally import Histogram, Labels, Tally
 
 __all__ = ["Page", "families"]
 
+_END = b"# EOF\n"
+_HEADER = re.compile(rb"^# .*\n", re.MULTILINE)
 _OPENMETRICS = "application/openmetrics-text"
 _GAUGES = frozenset(metric.prometheus for metric in METRICS if metric.type is Type.GAUGE)
 
@@ -30,15 +34,22 @@ class Page:
     Args:
         source: Gives the tally of now.
         clock: Seconds, monotonic.
+        pause: Called between pieces of a page, each a millisecond of work or so: whoever sends
+            speech on the same event loop gets on with it.
         max_age: A page younger than this is given again: several scrapers cost no more than one.
 
     """
 
     def __init__(
-        self, source: Callable[[], Tally], clock: Callable[[], float], max_age: float = 1.0
+        self,
+        source: Callable[[], Tally],
+        clock: Callable[[], float],
+        pause: Callable[[], None] = lambda: None,
+        max_age: float = 1.0,
     ) -> None:
         self._source = source
         self._clock = clock
+        self._pause = pause
         self._max_age = max_age
         self._cached: dict[str, tuple[float, bytes]] = {}
 
@@ -54,35 +65,47 @@ class Page:
         made, page = self._cached.get(content_type, (0.0, b""))
         now = self._clock()
         if not page or now - made >= self._max_age:
-            openmetrics = content_type.startswith(_OPENMETRICS)
-            page = encoder(_Collected(families(self._source(), openmetrics=openmetrics)))
+            page = self._make(encoder, openmetrics=content_type.startswith(_OPENMETRICS))
             self._cached[content_type] = (now, page)
         return page, content_type
+
+    def _make(self, encoder: Callable[[Any], bytes], *, openmetrics: bool) -> bytes:
+        text = []
+        for pieces in families(self._source(), openmetrics=openmetrics):
+            for number, family in enumerate(pieces):
+                piece = encoder(_Collected(family)).removesuffix(_END)
+                # Only the first piece announces the family.
+                text.append(_HEADER.sub(b"", piece) if number else piece)
+                self._pause()
+        return b"".join(text) + (_END if openmetrics else b"")
 
 
 class _Collected:
     """What prometheus_client's encoders take: something with ``collect``."""
 
-    def __init__(self, found: Iterable[Family]) -> None:
-        self._found = found
+    def __init__(self, family: Family) -> None:
+        self._family = family
 
     def collect(self) -> Iterable[Family]:
-        return self._found
+        return (self._family,)
 
 
-def families(tally: Tally, *, openmetrics: bool = False) -> Iterator[Family]:
-    """The metric families of ``tally``, in the order of the table; those without series too."""
+def families(tally: Tally, *, openmetrics: bool = False) -> Iterator[Iterator[Family]]:
+    """
+    The metric families of ``tally``, in the order of the table; those without series too.
+
+    Each comes in pieces of the same name: a histogram's for each of its label values.
+    """
     for metric in METRICS:
         match metric.type:
             case Type.HISTOGRAM:
-                yield _histogram(metric, tally.histograms.get(metric.name, {}))
+                yield _histograms(metric, tally.histograms.get(metric.name, {}))
             case Type.COUNTER:
-                yield _numbers(
-                    metric, _counter(metric, openmetrics), tally.counters.get(metric.name, {})
-                )
+                family = _counter(metric, openmetrics)
+                yield iter([_numbers(metric, family, tally.counters.get(metric.name, {}))])
             case Type.GAUGE:
                 family = GaugeMetricFamily(metric.prometheus, _help(metric))
-                yield _numbers(metric, family, tally.gauges.get(metric.name, {}))
+                yield iter([_numbers(metric, family, tally.gauges.get(metric.name, {}))])
 
 
 def _help(metric: Metric) -> str:
@@ -103,12 +126,14 @@ def _numbers(metric: Metric, family: Family, series: Mapping[Labels, float]) -> 
     return family
 
 
-def _histogram(metric: Metric, series: Mapping[Labels, Histogram]) -> Family:
-    family = HistogramMetricFamily(metric.prometheus, _help(metric), labels=metric.labels)
+def _histograms(metric: Metric, series: Mapping[Labels, Histogram]) -> Iterator[Family]:
     bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
     for labels, histogram in sorted(series.items()):
+        family = HistogramMetricFamily(metric.prometheus, _help(metric), labels=metric.labels)
         family.add_metric(labels, _cumulative(bounds, histogram.counts), histogram.sum)
-    return family
+        yield family
+    if not series:
+        yield HistogramMetricFamily(metric.prometheus, _help(metric), labels=metric.labels)
 
 
 def _cumulative(bounds: Sequence[str], counts: Sequence[int]) -> list[tuple[str, float]]:

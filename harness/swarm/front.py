@@ -23,7 +23,13 @@ from harness.swarm.recording import Recording, describe_run
 from harness.swarm.rows import VOICE
 from harness.swarm.setup import Setup, SetupError
 from harness.swarm.station import Station, refuse, say
-from harness.swarm.web import MetricsServer, add_metrics, check_start_form, port_is_free
+from harness.swarm.web import (
+    MetricsServer,
+    add_metrics,
+    check_start_form,
+    metrics_page,
+    port_is_free,
+)
 
 __all__ = ["FrontStation"]
 
@@ -92,7 +98,7 @@ class FrontStation(Station):
                 self._preflight()
         except (ValueError, RunDirectoryError, SimulatorError) as error:
             self.refuse(str(error))
-        page = Page(self.tally, monotonic)
+        page = metrics_page(self.tally)
         if self.web_ui is not None:
             check_start_form(self.web_ui, self._check_form)
             add_metrics(self.web_ui, page)

@@ -3,15 +3,20 @@
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
+from time import monotonic
 from typing import Any
 
+import gevent
 from flask import Response, jsonify, request
 from gevent.pywsgi import WSGIServer
 
 from harness.sinks.prometheus import Page
+from harness.sinks.tally import Tally
 from harness.swarm.cli_options import FORBIDDEN_IN_FORM
 
-__all__ = ["MetricsServer", "add_metrics", "check_start_form", "port_is_free"]
+__all__ = ["MetricsServer", "add_metrics", "check_start_form", "metrics_page", "port_is_free"]
+
+PAUSE = 0.0005  # seconds: a timer, so that the event loop polls
 
 
 def check_start_form(web_ui: Any, check: Callable[[Mapping[str, Any], str | None], None]) -> None:
@@ -44,6 +49,11 @@ def _refuse_forbidden(posted: Mapping[str, str]) -> None:
     for name in sorted(FORBIDDEN_IN_FORM & posted.keys()):
         flag = "--" + name.replace("_", "-")
         raise ValueError(f"{flag} can be given on the command line only")
+
+
+def metrics_page(source: Callable[[], Tally]) -> Page:
+    """A page of what ``source`` counted, made while callers go on."""
+    return Page(source, monotonic, pause=lambda: gevent.sleep(PAUSE))
 
 
 def add_metrics(web_ui: Any, page: Page) -> None:

@@ -69,6 +69,22 @@ def test_every_metric_of_the_table_is_announced_with_its_help_and_origin():
     assert f"[{ttfa.origin}]" in page.decode()
 
 
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_a_family_made_in_pieces_is_announced_once_and_others_run_in_between(accept):
+    tally, pauses = a_tally(), []
+    for scenario in ("Caller.shout", "Caller.whisper"):
+        tally.histogram("ttfa", (scenario, "small"), BOUNDS).add(0.3, BOUNDS)
+    page = Page(lambda: tally, lambda: 0.0, pause=lambda: pauses.append(None))
+
+    text = page.render(accept)[0].decode()
+
+    assert text.count("# TYPE realtime_ttfa_seconds histogram\n") == 1
+    assert text.count("# HELP realtime_ttfa_seconds ") == 1
+    assert text.count("realtime_ttfa_seconds_count{") == 3
+    assert text.count("# EOF\n") == (1 if accept else 0)
+    assert len(pauses) > len(METRICS)
+
+
 def test_the_scraper_chooses_the_format():
     page = a_page()
 
