@@ -75,6 +75,7 @@ def _templates() -> jinja2.Environment:
         "seconds": words.seconds,
         "percentile": words.percentile,
         "why": words.why,
+        "interval": words.interval,
         "count": words.count,
         "span": words.span,
     }
@@ -94,18 +95,27 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     ttfa, turns = summary["metrics"]["ttfa"], summary["turns"]
     failed, _ = failures(summary)
     waits = [
-        {"name": f"TTFA {p}", "value": words.percentile(ttfa[p]), "note": words.why(ttfa[p])}
+        _tile(
+            f"TTFA {p}",
+            words.percentile(ttfa[p]),
+            note=words.why(ttfa[p]),
+            ci=words.interval(ttfa["ci"].get(p)),
+        )
         for p in ("p50", "p95", "p99")
     ]
     cost = summary["cost_usd"]
     return [
         *waits,
-        {"name": "turns", "value": words.count(turns), "note": ""},
-        {"name": "failed turns", "value": words.share(failed, turns), "note": f"{failed} turns"},
-        {"name": "sessions", "value": words.count(summary["sessions"]), "note": ""},
-        {"name": "most at once", "value": words.count(summary["max_concurrency"]), "note": ""},
-        *([] if cost is None else [{"name": "cost", "value": f"${cost:,.2f}", "note": ""}]),
+        _tile("turns", words.count(turns)),
+        _tile("failed turns", words.share(failed, turns), note=f"{failed} turns"),
+        _tile("sessions", words.count(summary["sessions"])),
+        _tile("most at once", words.count(summary["max_concurrency"])),
+        *([] if cost is None else [_tile("cost", f"${cost:,.2f}")]),
     ]
+
+
+def _tile(name: str, value: str, *, note: str = "", ci: str = "") -> dict[str, str]:
+    return {"name": name, "value": value, "note": note, "ci": ci}
 
 
 def _latencies(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -120,20 +120,23 @@ def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
     One line a turn: words as categories, latencies in seconds (NaN where there is none).
 
     ``at`` is when it began, ns of its worker's clock; a column for each flag, and ``has_…`` for
-    each mark of ``MARKS_READ``, hold whether it has them; ``has_tools`` whether it called any.
+    each mark of ``MARKS_READ``, hold whether it has them; ``has_tools`` whether it called any;
+    ``gaps`` how many silences are inside its answer.
     """
     columns: dict[str, Any] = {}
     for name in WORDS:
-        columns[name] = pd.Categorical([getattr(row, name) for row in rows])
+        # Of one type even where all are missing, so that frames can be joined.
+        columns[name] = pd.Categorical(pd.array([getattr(row, name) for row in rows], dtype="str"))
     for name in _WHOLE:
         columns[name] = _column(rows, name, np.int64)
     for name, path in _FLOATS.items():
         columns[name] = _column(rows, path, np.float64)
     for mark in MARKS_READ:
         columns[f"has_{mark}"] = ~np.isnan(_column(rows, f"marks.{mark}", np.float64))
+    columns["gaps"] = np.array([len(row.gaps) for row in rows], dtype=np.int64)
     columns["has_tools"] = np.array([bool(row.tools) for row in rows], dtype=bool)
-    for flag in Flag:
-        columns[flag.value] = np.array([flag.value in row.flags for row in rows], dtype=bool)
+    for flag in map(str, Flag):
+        columns[flag] = np.array([flag in row.flags for row in rows], dtype=bool)
     return pd.DataFrame(columns)
 
 

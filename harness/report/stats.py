@@ -1,6 +1,6 @@
 """Samples of a metric as the definitions count them, and the figures drawn from them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,12 +15,15 @@ __all__ = [
     "Percentile",
     "Sample",
     "figures",
+    "in_order",
     "is_unanswered",
     "percentile_name",
     "take_sample",
 ]
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
+
+NO_UNITS = np.array([], dtype=np.int64)
 
 Percentile = float | Mapping[str, Any]
 """A number, ``{"value": None, "above": T}`` or ``{"value": None, "why": "too few"}``."""
@@ -35,6 +38,8 @@ class Sample(msgspec.Struct, frozen=True):
         unanswered: How many never got what the metric waits for; they rank above all answered.
         limit: The sum of the limits in force for the unanswered, in seconds.
         censored: How many are left out: cut, cancelled before audio, premature only.
+        units: The call of each answered turn, as a number; none where it is not known.
+        silent_units: The call of each unanswered one.
 
     """
 
@@ -42,6 +47,8 @@ class Sample(msgspec.Struct, frozen=True):
     unanswered: int = 0
     limit: float = 0.0
     censored: int = 0
+    units: np.ndarray = NO_UNITS
+    silent_units: np.ndarray = NO_UNITS
 
     @property
     def count(self) -> int:
@@ -52,6 +59,15 @@ class Sample(msgspec.Struct, frozen=True):
     def above(self) -> float:
         """T: the unanswered waited for this long at least, in seconds."""
         return max(self.limit, float(self.answered[-1]) if len(self.answered) else 0.0)
+
+    @property
+    def all_units(self) -> np.ndarray:
+        """The calls of all turns that count."""
+        return np.concatenate([self.units, self.silent_units])
+
+    def carries(self, p: float) -> bool:
+        """Whether at least ten turns lie beyond the percentile."""
+        return not percentile_too_thin(p, self.count)
 
     def rank(self, k: int) -> Percentile:
         """The ``k``-th smallest value, from 1."""
@@ -66,14 +82,14 @@ class Sample(msgspec.Struct, frozen=True):
         That is the nearest rank, ⌈p·count⌉: a value that a turn really had, never one
         interpolated between two. No percentile is given that the sample can't carry.
         """
-        if percentile_too_thin(p, self.count):
+        if not self.carries(p):
             return {"value": None, "why": "too few"}
         # In millionths: 0.95 · 200 is a little more than 190 in binary.
         return self.rank(-(-round(p * 1_000_000) * self.count // 1_000_000))
 
 
 def take_sample(turns: pd.DataFrame, metric: Metric) -> Sample:
-    """The sample of ``metric`` in ``turns``, as in ``rows.turn_frame``."""
+    """The sample of ``metric`` in ``turns``, as in ``Run.turns``."""
     values = turns[metric.name]
     answered = values.notna() & ~turns["censored"]
     asked = turns["kind"].isin(list(metric.kinds))
@@ -81,12 +97,21 @@ def take_sample(turns: pd.DataFrame, metric: Metric) -> Sample:
         asked &= turns[f"has_{metric.needs}"]
     heard = _heard(turns, through_tools=metric.through_tools)
     silent = turns[asked & _lacks(turns, heard)] if metric.counts_unanswered else turns.iloc[:0]
+    ordered, units = in_order(values[answered].to_numpy(), turns["unit"][answered].to_numpy())
     return Sample(
-        np.sort(values[answered].to_numpy(dtype=np.float64)),
-        len(silent),
-        float(silent[metric.limits].max()) if len(silent) else 0.0,
-        int((asked & _is_censored(turns, heard) & ~answered).sum()),
+        ordered,
+        unanswered=len(silent),
+        limit=float(silent[metric.limits].max()) if len(silent) else 0.0,
+        censored=int((asked & _is_censored(turns, heard) & ~answered).sum()),
+        units=units,
+        silent_units=silent["unit"].to_numpy(),
     )
+
+
+def in_order(values: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``values``, ascending, and the unit of each beside it."""
+    order = np.argsort(values, kind="stable")
+    return values[order], units[order]
 
 
 def is_unanswered(turns: pd.DataFrame) -> "pd.Series[bool]":
@@ -114,8 +139,12 @@ def percentile_name(p: float) -> str:
     return f"p{round(p * 100, 4):g}"
 
 
-def figures(sample: Sample, percentiles: Iterable[float] = PERCENTILES) -> dict[str, Any]:
-    """What ``summary.json`` says of a sample; durations in seconds."""
+def figures(
+    sample: Sample,
+    percentiles: Iterable[float] = PERCENTILES,
+    ci: Mapping[str, Sequence[Percentile]] | None = None,
+) -> dict[str, Any]:
+    """What ``summary.json`` says of a sample and its intervals; durations in seconds."""
     n = len(sample.answered)
     return {
         "count": sample.count,
@@ -125,4 +154,5 @@ def figures(sample: Sample, percentiles: Iterable[float] = PERCENTILES) -> dict[
         "mean": float(sample.answered.mean()) if n else None,
         **{percentile_name(p): sample.percentile(p) for p in percentiles},
         "max": sample.rank(sample.count) if sample.count else None,
+        **({} if ci is None else {"ci": {name: list(ends) for name, ends in ci.items()}}),
     }

@@ -12,8 +12,16 @@ from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
 from harness.report.concurrency import open_sessions
 from harness.report.load import Run
+from harness.report.resample import intervals
 from harness.report.rows import SEGMENT_COLUMNS
-from harness.report.stats import PERCENTILES, Sample, figures, is_unanswered, take_sample
+from harness.report.stats import (
+    PERCENTILES,
+    Sample,
+    figures,
+    in_order,
+    is_unanswered,
+    take_sample,
+)
 from harness.report.trust import run_facts, slice_verdicts, worker_health
 from harness.slo import Objective, judge, parse_slo
 from harness.verdict import reach_verdict
@@ -118,15 +126,16 @@ def _tally(values: "pd.Series[Any]") -> dict[str, int]:
 
 
 def _metrics(run: Run, objectives: Iterable[Objective]) -> dict[str, Any]:
-    asked = {(o.metric, o.percentile) for o in objectives if o.percentile is not None}
     samples = {m.name: take_sample(run.turns, m) for m in TURN_METRICS}
-    samples |= {m.name: Sample(np.sort(run.gaps)) for m in LISTENING_METRICS}
-    return {
-        name: figures(
-            sample, sorted({*PERCENTILES, *(p for metric, p in asked if metric == name and p)})
-        )
-        for name, sample in samples.items()
+    gaps, units = in_order(run.gaps, np.repeat(run.turns["unit"].to_numpy(), run.turns["gaps"]))
+    samples |= {m.name: Sample(gaps, units=units) for m in LISTENING_METRICS}
+    asked = {(o.metric, o.percentile) for o in objectives if o.percentile is not None}
+    percentiles = {
+        name: sorted({*PERCENTILES, *(p for metric, p in asked if metric == name and p)})
+        for name in samples
     }
+    ci = intervals(samples, percentiles)
+    return {name: figures(sample, percentiles[name], ci[name]) for name, sample in samples.items()}
 
 
 def _without_suspect(run: Run) -> dict[str, Any]:

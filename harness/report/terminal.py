@@ -25,12 +25,14 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
+    table.add_column(style="dim")
     turns, sessions = summary["turns"], summary["sessions"]
     table.add_row("turns", f"{words.count(turns)}, {words.count(failed_turns)} failed")
     table.add_row("sessions", f"{words.count(sessions)}, {words.count(failed_sessions)} failed")
     table.add_row("at once", words.count(summary["max_concurrency"]))
     for name in ("p50", "p90", "p95", "p99"):
-        table.add_row(f"ttfa {name}", words.percentile(ttfa[name]))
+        ends = words.interval(ttfa["ci"].get(name))
+        table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), ends)
     if summary["suspect"]:
         table.add_row("suspect", f"{words.count(summary['suspect'])} turns")
     if summary["damaged"]:

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MISSING", "count", "objective_value", "percentile", "seconds", "share", "span", "why"]
+__all__ = [
+    "MISSING",
+    "count",
+    "interval",
+    "objective_value",
+    "percentile",
+    "seconds",
+    "share",
+    "span",
+    "why",
+]
 
 MISSING = "–"
 
@@ -27,6 +37,19 @@ def percentile(value: Any) -> str:
         above = value.get("above")
         return MISSING if above is None else f"> {above:.3g} s"
     return seconds(value)
+
+
+def interval(ends: Any) -> str:
+    """An interval of a summary: ``398–431 ms``, ``0.95–1.24 s``, ``18 s – > 22 s``; or nothing."""
+    if not ends:
+        return ""
+    low, high = (percentile(end) for end in ends)
+    number, _, unit = high.rpartition(" ")
+    if low.startswith(">"):
+        return ""  # the percentile says so itself
+    if low.endswith(f" {unit}") and not high.startswith(">"):
+        return f"{low.removesuffix(f' {unit}')}–{number} {unit}"
+    return f"{low} – {high}"
 
 
 def why(value: Any) -> str:

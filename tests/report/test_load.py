@@ -5,6 +5,7 @@ from rundirs import ANCHOR, answered, at, second, session, silent, write_run
 
 from harness.errors import CommandError
 from harness.records import Flag, Health, Outcome, ToolCall, encode
+from harness.report import lines
 from harness.report.load import load_run
 
 
@@ -64,6 +65,20 @@ def test_a_damaged_line_in_the_middle_costs_no_other(tmp_path):
 
     assert run.turns["t"].tolist() == [0.0, 2.0]
     assert run.damaged["turns.jsonl"] == 1  # an empty line is none
+
+
+@pytest.mark.parametrize("last", [4, 5])
+def test_long_files_are_read_in_parts_that_may_lack_a_word_altogether(tmp_path, monkeypatch, last):
+    monkeypatch.setattr(lines, "CHUNK", 2)
+    turns = [answered(0), answered(1), silent(2), answered(3), answered(4)][:last]
+
+    run = load_run(write_run(tmp_path, turns))
+
+    assert (
+        run.turns["phase"].astype(object).fillna("").tolist()
+        == ["", "", "first_audio", "", ""][:last]
+    )
+    assert run.turns["code"].isna().all()
 
 
 def test_fields_and_words_of_a_later_version_are_no_damage(tmp_path):

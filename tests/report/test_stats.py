@@ -20,7 +20,8 @@ def metric(name) -> Metric:
 
 
 def frame(turns):
-    return turn_frame([msgspec.json.decode(encode(turn), type=TurnRow) for turn in turns])
+    rows = [msgspec.json.decode(encode(turn), type=TurnRow) for turn in turns]
+    return turn_frame(rows).assign(unit=0)
 
 
 def hundredths(n):

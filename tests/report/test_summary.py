@@ -31,7 +31,7 @@ def test_the_summary_has_what_is_promised(tmp_path):
     for figures in summary["metrics"].values():
         assert figures.keys() == {
             *("count", "answered", "unanswered", "censored"),
-            *("mean", "p50", "p90", "p95", "p99", "max"),
+            *("mean", "p50", "p90", "p95", "p99", "max", "ci"),
         }
         assert figures["count"] == figures["answered"] + figures["unanswered"]
     assert json.loads(msgspec.json.encode(summary)) == summary  # JSON holds all of it
@@ -53,7 +53,21 @@ def test_percentiles_come_from_the_records(tmp_path):
         "p95": 0.19,
         "p99": {"value": None, "why": "too few"},
         "max": 0.2,
+        "ci": {},  # all of one call: nobody knows how much calls differ
     }
+
+
+def test_a_percentile_that_enough_calls_carry_has_an_interval(tmp_path):
+    turns = [answered(n, ttfa=0.3 + 0.001 * (n % 100), caller=n % 40) for n in range(400)] + [
+        silent(n, caller=n) for n in range(40)
+    ]
+
+    ttfa = summary_of(tmp_path, turns)["metrics"]["ttfa"]
+
+    assert ttfa["ci"].keys() == {"p50", "p90", "p95"}
+    low, high = ttfa["ci"]["p50"]
+    assert 0.34 < low < ttfa["p50"] < high < 0.37
+    assert ttfa["ci"]["p95"] == [{"value": None, "above": 10.0}] * 2  # it reaches the unanswered
 
 
 def test_a_server_that_leaves_a_tenth_unanswered_has_no_p95(tmp_path):

@@ -23,6 +23,22 @@ def test_a_percentile_reads(value, text):
     assert words.percentile(value) == text
 
 
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        (None, ""),
+        ([], ""),
+        ([0.398, 0.431], "398–431 ms"),
+        ([0.9, 1.241], "900 ms – 1.24 s"),
+        ([1.2, 9.5], "1.20–9.50 s"),
+        ([0.5, {"value": None, "above": 22.0}], "500 ms – > 22 s"),
+        ([{"value": None, "above": 22.0}, {"value": None, "above": 22.0}], ""),
+    ],
+)
+def test_an_interval_reads(ends, text):
+    assert words.interval(ends) == text
+
+
 def test_a_percentile_that_is_no_number_says_why():
     assert "unanswered" in words.why({"value": None, "above": 22.0})
     assert "too few" in words.why({"value": None, "why": "too few"})

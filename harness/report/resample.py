@@ -1,0 +1,161 @@
+"""How far percentiles could be off: runs resampled by call, since turns of a call are alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from harness.report.stats import Percentile, Sample, percentile_name
+
+__all__ = ["FEWEST_UNITS", "LEVEL", "Curve", "call_units", "enough_units", "intervals", "weights"]
+
+LEVEL = 0.95
+RESAMPLES = 999
+FEWEST_UNITS = 10  # fewer calls can't tell how much calls differ
+MOST_UNITS = 1000  # more are joined at random: the spread between joined ones tells the same
+SPREADS = 6  # a resampled percentile never comes from further off, in standard errors
+POINTS = 512  # ranks at which a curve is kept, over twice that distance
+
+Ranks = np.ndarray
+"""Of each resample, the rank of a percentile among the answered; one more is an unanswered turn."""
+
+
+def call_units(turns: pd.DataFrame) -> np.ndarray:
+    """The call of each turn as a number, from 0; more calls than ``MOST_UNITS`` share numbers."""
+    calls = turns.groupby(["worker", "caller", "call"], sort=False, observed=True).ngroup()
+    return join_units(calls.to_numpy(dtype=np.int64))
+
+
+def join_units(units: np.ndarray) -> np.ndarray:
+    """``units`` with at most ``MOST_UNITS`` numbers, joined at random and always the same way."""
+    number = int(units.max(initial=-1)) + 1
+    if number <= MOST_UNITS:
+        return units
+    joined = np.random.default_rng(0).permutation(number) % MOST_UNITS
+    return np.asarray(joined[units])
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """
+    How many turns of each unit lie at or below the values around one percentile of a sample.
+
+    Attributes:
+        p: The percentile, as a share.
+        sizes: Turns of each unit, answered and unanswered.
+        ranks: The ranks among the answered at which ``counts`` are kept, ascending.
+        counts: By unit and rank, the turns at or below it.
+        open_end: Whether the unanswered follow after the last of ``ranks``.
+
+    """
+
+    p: float
+    sizes: np.ndarray
+    ranks: np.ndarray
+    counts: np.ndarray
+    open_end: bool
+
+    @classmethod
+    def around(cls, sample: Sample, p: float, units: int) -> "Curve":
+        """The curve of ``sample`` around ``p``, by ``units`` numbers of units."""
+        n = len(sample.answered)
+        sizes = _tally(sample.units, units) + _tally(sample.silent_units, units)
+        rank = min(n, round(p * sample.count))
+        below = _tally(sample.units[:rank], units)
+        reach = SPREADS * float(np.sqrt(((below - p * sizes) ** 2).sum())) + SPREADS
+        low, high = max(0, int(rank - reach)), min(n, int(rank + reach) + 1)
+        ranks = np.unique(np.linspace(low, high, min(high - low + 1, POINTS)).astype(np.int64))
+        place = np.searchsorted(ranks, np.arange(low + 1, high + 1))
+        cells = sample.units[low:high] * len(ranks) + place
+        steps = np.bincount(cells, minlength=units * len(ranks)).reshape(units, -1)
+        counts = _tally(sample.units[:low], units)[:, None] + steps.cumsum(axis=1)
+        return cls(p, sizes.astype(float), ranks, counts.astype(float), high == n)
+
+    def resampled(self, drawn: np.ndarray) -> Ranks:
+        """The percentile's rank in each resample; ``drawn``: how often it drew each unit."""
+        wanted = np.ceil(np.round(self.p * (drawn @ self.sizes), 6))
+        place = (drawn @ self.counts < wanted[:, None]).sum(axis=1)
+        beyond = self.ranks[-1] + int(self.open_end)
+        ranks: Ranks = np.append(self.ranks, beyond)[place].clip(min=1)
+        return ranks
+
+
+def _tally(units: np.ndarray, number: int) -> np.ndarray:
+    return np.bincount(units, minlength=number)
+
+
+def weights(drawn: np.ndarray, number: int) -> np.ndarray:
+    """How often each resample (a row) drew each of ``number`` units."""
+    rows = np.arange(len(drawn))[:, None] * number
+    counts = np.bincount((drawn + rows).ravel(), minlength=len(drawn) * number)
+    return counts.reshape(len(drawn), number).astype(float)
+
+
+def intervals(
+    samples: Mapping[str, Sample], percentiles: Mapping[str, Sequence[float]]
+) -> dict[str, dict[str, list[Percentile]]]:
+    """
+    The intervals of confidence of a run's percentiles, at ``LEVEL``.
+
+    Args:
+        samples: By name, all of one run, so that one resample holds the same calls for all.
+        percentiles: As shares, by the same names.
+
+    Returns:
+        By name and percentile (``p95``), the lower and the upper end; those that the sample can't
+        carry, or that fewer than ``FEWEST_UNITS`` calls stand behind, are left out.
+
+    """
+    units = 1 + max((int(s.all_units.max(initial=-1)) for s in samples.values()), default=-1)
+    known = [name for name, sample in samples.items() if enough_units(sample)]
+    asked = [(name, p) for name in known for p in percentiles[name] if samples[name].carries(p)]
+    found: dict[str, dict[str, list[Percentile]]] = {name: {} for name in samples}
+    if not asked:
+        return found
+    curves = [Curve.around(samples[name], p, units) for name, p in asked]
+    low, high = _ends(curves, units)
+    for (name, p), a, b in zip(asked, low, high, strict=True):
+        sample = samples[name]
+        # Outward to a value that a turn really had.
+        found[name][percentile_name(p)] = [
+            sample.rank(int(np.floor(a))),
+            sample.rank(int(np.ceil(b))),
+        ]
+    return found
+
+
+def enough_units(sample: Sample) -> bool:
+    """Whether calls enough stand behind a sample to say how sure its figures are."""
+    return len(np.unique(sample.all_units)) >= FEWEST_UNITS
+
+
+def widened(level: float, units: int) -> float:
+    """
+    The level at which percentiles of resamples cover as ``level`` says, for few units.
+
+    Resampling makes the spread of few units too small, and takes it for known: Hesterberg's
+    expanded percentile interval (What Teachers Should Know About the Bootstrap, 2015).
+    """
+    reach = np.sqrt(units / (units - 1)) * stats.t.ppf((1 + level) / 2, units - 1)
+    return float(2 * stats.norm.cdf(reach) - 1)
+
+
+def _ends(curves: Sequence[Curve], units: int) -> tuple[np.ndarray, np.ndarray]:
+    def ranks(drawn: np.ndarray, axis: int) -> np.ndarray:
+        counted = weights(drawn.reshape(-1, units), units)
+        found = np.stack([curve.resampled(counted) for curve in curves]).astype(float)
+        return found.reshape(len(curves), *drawn.shape[:-1])
+
+    result: Any = stats.bootstrap(
+        (np.arange(units),),
+        ranks,
+        vectorized=True,
+        axis=0,
+        n_resamples=RESAMPLES,
+        confidence_level=widened(LEVEL, units),
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return result.confidence_interval.low, result.confidence_interval.high
