@@ -1,0 +1,1 @@
+"""Dashboards, recording rules and alerts, made by code from the table of metrics."""
