@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import urllib.request
 
 import pytest
-from locusts import Locust, alive, children, group, truth, wait_until
+from locusts import LOCUSTFILE, Locust, alive, children, group, truth, wait_until
+from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = pytest.mark.e2e
 
@@ -16,9 +18,13 @@ QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
 @pytest.fixture
 def two_workers():
     """Two forked workers, on a port on which no other test's master listens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     return ("--processes", 2, "--master-bind-port", port, "--master-port", port)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def workers_of(locust):
@@ -64,6 +70,65 @@ def test_a_signal_ends_all_processes_together_with_every_turn(
         assert locust.read("summary.json")["outcomes"] == {"completed": len(turns)}
         target.process.terminate()
         assert locust.heard == truth(target.truth)
+
+
+def test_autostart_and_autoquit_end_as_a_headless_run_does(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    web = ("--web-host", "127.0.0.1", "--web-port", free_port())
+    start = ("--autostart", "--autoquit", 0, "-u", 4, "-r", 4, "-t", "4s")
+    with Locust(folder, *two_workers, *web, *start, "--host", target.url, *QUICK) as locust:
+        assert locust.wait() == 0, locust.text
+
+        wait_until(lambda: not group(locust.process.pid), 10)
+        assert locust.read("summary.json")["turns"] == len(locust.lines("turns"))
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+def test_a_shape_that_is_over_ends_the_swarm(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    shaped = folder / "shaped.py"
+    shaped.write_text(
+        f"import sys; sys.path.insert(0, {str(LOCUSTFILE.parent)!r})\n"
+        "from realtime import Caller\n"
+        "from locust import LoadTestShape\n"
+        "class Steps(LoadTestShape):\n"
+        "    def tick(self):\n"
+        "        seconds = self.get_run_time()\n"
+        "        return None if seconds > 4 else (2 if seconds < 2 else 4, 4)\n"
+    )
+    arguments = (*two_workers, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK, locustfile=shaped) as locust:
+        assert locust.wait() == 0, locust.text
+
+        assert locust.read("run.json")["users_max"] == 4
+        assert {turn["caller"] for turn in locust.lines("turns")} == {1, 2, 3, 4}
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+def test_the_master_serves_what_its_workers_serve_each_for_themselves(
+    folder, simulator, two_workers
+):
+    target = simulator(*QUICK_ANSWERS)
+    port = free_port()
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url, "--metrics-port", port)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        locust.wait_for_turns(4)
+        wait_until(lambda: turns_total(port) == sum(map(turns_total, (port + 1, port + 2))) > 0, 30)
+        locust.process.terminate()
+        assert locust.wait() == 0, locust.text
+
+
+def turns_total(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "realtime_turns_total"
+    )
 
 
 def test_a_worker_told_to_stop_ships_its_last_turns(folder, simulator, two_workers):
