@@ -111,21 +111,14 @@ class Prometheus:
                 self._process.wait()
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def ask(self, expr, at=None):
-        """The result of an instant query: one dict of labels and a value for each series."""
-        found = self._get("query", query=expr, **({} if at is None else {"time": at}))
-        return [(r["metric"], float(r["value"][1])) for r in found["result"]]
-
-    def ask_range(self, expr, start, end, step=1):
-        """All values of a range query, series after series."""
+    def ask(self, expr, start, end, step=1):
+        """All values of a range query, as (at, value), series after series."""
         found = self._get("query_range", query=expr, start=start, end=end, step=step)
         return [[(at, float(value)) for at, value in r["values"]] for r in found["result"]]
 
-    def number(self, expr, at=None):
-        """The value of a query that has exactly one result; ``None`` if it has none."""
-        result = self.ask(expr, at)
-        assert len(result) <= 1, result
-        return result[0][1] if result else None
+    def names(self, selector):
+        """Names of all series that a selector finds, of any time."""
+        return set(self._get("label/__name__/values", **{"match[]": selector}))
 
     def rules(self):
         """All rules, with the health of each."""

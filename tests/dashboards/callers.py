@@ -1,0 +1,36 @@
+"""Callers who do a bit of everything that dashboards show: for tests."""
+
+from locust import constant, task
+
+from harness.realtime.events import RetrieveItem
+from harness.swarm import RealtimeUser
+
+
+def book_table(people: int) -> str:
+    """
+    Book a table.
+
+    Args:
+        people: How many come.
+
+    """
+    return f"booked for {people}"
+
+
+class Caller(RealtimeUser):
+    wait_time = constant(0.1)
+
+    @task
+    def talk(self):
+        with self.call() as call:
+            call.greet()
+            call.say("menu", listen=0.2)
+            call.say("menu")
+            # There is none: the endpoint answers with an error.
+            call.connection.send(RetrieveItem(item_id="item_of_nobody"))
+
+    @task
+    def book(self):
+        with self.call(tools=[book_table]) as call:
+            call.say("menu")
+            call.send_text("For two, please.")
