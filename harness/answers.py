@@ -13,7 +13,7 @@ from harness.audio import AudioFormat, first_audible
 from harness.cost import merge_usage
 from harness.open_turn import OpenTurn, Role, Round, Track
 from harness.playback import Playback
-from harness.realtime.errors import RATE_LIMIT_CODES
+from harness.realtime.errors import ServerError
 from harness.realtime.events import (
     ArgumentsDelta,
     ArgumentsDone,
@@ -60,16 +60,24 @@ class Answers:
         buffer: Nanoseconds of the listener's jitter buffer.
         format: Of the audio received; set again once it is negotiated.
         vad: Whether the endpoint detects turns, or the caller commits.
+        tool_rounds: How often a turn may call tools and go on.
 
     """
 
     def __init__(
-        self, *, identity: Identity, buffer: int, format: AudioFormat, vad: bool = False
+        self,
+        *,
+        identity: Identity,
+        buffer: int,
+        format: AudioFormat,
+        vad: bool = False,
+        tool_rounds: int = 8,
     ) -> None:
         self.identity = identity
         self.buffer = buffer
         self.format = format
         self.vad = vad
+        self.tool_rounds = tool_rounds
         self.turns = 0
         self.responses = 0
         self.audio_received_ns = 0
@@ -314,8 +322,9 @@ class Answers:
         self._mark(o, "call", at, uncertainty)
         if o.turn.marks.get("first_audio") is not None:
             o.flag(Flag.FILLER)
-        if not o.rounds or o.rounds[-1].created is not None or o.rounds[-1].output is not None:
-            o.rounds.append(Round(at))
+        if not o.rounds or o.rounds[-1].response_id != track.id:
+            o.rounds.append(Round(at, track.id))
+            o.loops = len(o.rounds) > self.tool_rounds
         arguments = o.arguments[call.call_id] or "{}"
         self.requests.append(ToolRequest(o.turn, call.call_id, call.name, arguments, at))
         return True
@@ -324,7 +333,7 @@ class Answers:
         track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
         track.transcript += event.delta
         o = track.open
-        if event.delta and track.role in (Role.ANSWER, Role.FOLLOW_UP):
+        if event.delta and not o.closed and track.role in (Role.ANSWER, Role.FOLLOW_UP):
             self._mark(o, "first_text", at, uncertainty)
         if type(event) is TextDelta:
             track.in_text = True
@@ -373,7 +382,8 @@ class Answers:
             return True
         o = self._open[-1]
         waiting = o.speech_end is not None and not o.tracks and o.final is None
-        refused = error.event_id in o.asked if error.event_id else error.kind in RATE_LIMIT_CODES
+        hopeless = not error.event_id and ServerError(error).closes_the_door
+        refused = hopeless or error.event_id in o.asked
         if waiting and refused and error.kind != "conversation_already_has_active_response":
             o.final = Response(status="failed", status_details=StatusDetails(error=error))
             o.turn.marks.setdefault("done", at)

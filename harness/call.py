@@ -28,6 +28,7 @@ from harness.speech import Speaker
 __all__ = ["Call", "CallEnded", "What"]
 
 NS = 1_000_000_000
+SHORTEST_COMMIT = 0.1  # seconds; endpoints refuse less
 
 What = str | Path | AudioChunk | Utterance | None
 
@@ -180,6 +181,8 @@ class Call(Line):
         microphone = self._microphone
         assert microphone is not None
         if not self._vad:
+            if speech.audio_s < SHORTEST_COMMIT:
+                raise CorpusError(f"{speech.name!r} is too short to be said: under 100 ms")
             self._stop_answer()
         start = monotonic_ns()
         turn = self._begin(Kind.SPEECH, speech.name, start)

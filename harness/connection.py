@@ -30,6 +30,7 @@ KEPT_CODES = 64  # error codes told apart; a server may make up new ones without
 OTHER = "other"
 LAST_WORDS = 1.0  # seconds that a server that refuses a session has to close it, with its own code
 LONGEST_MESSAGE = 500
+PARTING_NS = 5_000_000_000  # an error further back is not why the session was closed
 
 Listener = Callable[[Received, int, int], bool]
 """Takes an event, its receive instant and its uncertainty (ns); whether a greenlet should look."""
@@ -77,6 +78,7 @@ class Connection:
         upgraded_at: When the WebSocket was open, ns.
         errors: Error events by code.
         last_error: The last of them.
+        parting_error: The same, if the endpoint closed the session right after it.
 
     """
 
@@ -110,6 +112,8 @@ class Connection:
         self.upgraded_at: int | None = None
         self.errors: dict[str, int] = {}
         self.last_error: ServerError | None = None
+        self.parting_error: ServerError | None = None
+        self._erred_at = 0
         self._changed.clear()
 
     # Connecting.
@@ -225,19 +229,23 @@ class Connection:
         before = session.state
         event = session.receive(data)
         if type(event) is Error:
-            self._count(event)
+            self._count(event, at)
         if self._listener(event, at, uncertainty) or before is not State.READY:
             self._changed.set()
 
     def _on_close(self, closed: Closed) -> None:
         self.closed = closed
+        error, recent = self.last_error, monotonic_ns() - self._erred_at < PARTING_NS
+        if error is not None and (recent or error.session_over):
+            self.parting_error = error
         self.session.closed()
         if self.transport is not None:
             census().transports.discard(self.transport)
         self._changed.set()
 
-    def _count(self, event: Error) -> None:
+    def _count(self, event: Error, at: int) -> None:
         error = self.last_error = ServerError(event.error)
+        self._erred_at = at
         known = error.kind in self.errors or len(self.errors) < KEPT_CODES
         code = error.kind if known else OTHER
         self.errors[code] = self.errors.get(code, 0) + 1

@@ -184,7 +184,8 @@ class Opening:
 
     def _tell(self, answer: Handshake, why: Exception | None) -> str:
         status = f"{answer.status} {_phrase(answer.status)}".strip()
-        location = {name.lower(): value for name, value in answer.headers.items()}.get("location")
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        location, again = headers.get("location"), headers.get("retry-after", "")[:40]
         if answer.status == 101:
             return f"{self._peer} answered 101, but that is no WebSocket: {why}"
         if 300 <= answer.status < 400 and location:
@@ -192,7 +193,8 @@ class Opening:
         if answer.status < 400:
             return f"{self._peer} is no WebSocket endpoint here: it answered {status}"
         body = " ".join(answer.body.split())[:BODY_SHOWN]
-        return f"{self._peer} refused the handshake: {status}" + (f": {body}" if body else "")
+        later = f", retry after {again}{' s' * again.isdecimal()}" if again else ""
+        return f"{self._peer} refused the handshake: {status}{later}{f': {body}' if body else ''}"
 
     def _hide(self, text: str) -> str:
         for secret in self._secrets:

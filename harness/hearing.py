@@ -249,7 +249,7 @@ class Hearing:
         ours = error.event_id is not None and error.event_id in self._asked
         # The response that is active already may be one that a gateway asked for.
         ours = ours and error.kind != "conversation_already_has_active_response"
-        hopeless = error.event_id is None and (error.fatal or error.rate_limited)
+        hopeless = error.event_id is None and error.closes_the_door
         if self.stage is Stage.AWAITED and (ours or hopeless):
             self._end(error)
         return True

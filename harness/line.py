@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from functools import cache
 from time import monotonic_ns
 from types import TracebackType
 from typing import Any, Self
@@ -19,18 +18,18 @@ import msgspec
 
 from harness.connection import Connection, NotConnected, SessionFailed
 from harness.corpus import noise_frames, silence_frame
-from harness.cost import Prices, cost_usd, load_prices, merge_usage
 from harness.ending import session_ending, turn_ending
 from harness.health import census
 from harness.hub import EXACT_NS, hub_watch
 from harness.limits import Limits
+from harness.logbook import Logbook
 from harness.metrics import measure
 from harness.options import Workload
 from harness.pacer import Microphone, pacer
 from harness.realtime.dialects import Endpoint
 from harness.realtime.events import CancelResponse, ClientEvent, CreateItem, CreateResponse
 from harness.records import Flag, Identity, Kind, Outcome, Session, SessionOutcome, Turn
-from harness.toolbox import Toolbox
+from harness.toolbox import DueAnswer, Toolbox
 from harness.turn import TurnRecorder
 
 __all__ = ["CallEnded", "Line"]
@@ -62,7 +61,6 @@ class Line:
         self.workload = workload
         self._seed = rng.getrandbits(64)
         self._on_turn = on_turn
-        self._on_session = on_session
         self._stopping = stopping
         self._vad = workload.turn_detection != "none"
         self._toolbox = Toolbox(tools, workload, rng=random.Random(self._seed))
@@ -73,6 +71,7 @@ class Line:
             format=workload.audio_format,
             vad=self._vad,
             hear_out=workload.listen == "playback",
+            tool_rounds=workload.tool_rounds,
         )
         self.connection = Connection(
             endpoint,
@@ -81,32 +80,19 @@ class Line:
             instructions=instructions,
             listener=self.recorder.receive,
         )
+        self._logbook = Logbook(self.connection, self.recorder, on_session, workload.transcription)
         self._microphone: Microphone | None = None
-        self._started_at = 0
         self._event_ids = 0
         self._asks: dict[str, Any] | None = None  # what the next response.create asks for
         self._deferred: Turn | None = None  # its response.create waits for the answer before
         self._heard_out = False  # the last thing said was heard to its end
         self._hung_up = False
         self._over = False
-        self._usage: dict[str, Any] | None = None
-        self._cost_usd: float | None = None
 
     # The line.
 
     def __enter__(self) -> Self:
-        self._started_at = monotonic_ns()
-        self._on_session(self._record("start"))
-        try:
-            self.connection.connect()
-        except SessionFailed as failure:
-            self._over = True
-            self._end_session(failure.outcome, failure.code, failure)
-            raise CallEnded(str(failure)) from None
-        except gevent.GreenletExit:
-            self.connection.abort()
-            self._end_session(SessionOutcome.ENDED, None)
-            raise
+        self._dial()
         try:
             self._connected()
         except BaseException as error:
@@ -114,13 +100,31 @@ class Line:
             raise
         return self
 
+    def _dial(self) -> None:
+        self._logbook.start()
+        try:
+            self.connection.connect()
+        except SessionFailed as failure:
+            self._over = True
+            self._logbook.end(failure.outcome, failure.code, failure=failure)
+            raise CallEnded(str(failure)) from None
+        except BaseException:
+            self._logbook.end(SessionOutcome.ENDED, None)
+            raise
+        self._open_microphone()
+
     def _connected(self) -> None:
+        """Do what the call begins with."""
+
+    def _open_microphone(self) -> None:
         session, workload = self.connection.session, self.workload
         recorder = self.recorder
         recorder.identity = msgspec.structs.replace(
             recorder.identity, session=session.session_id or ""
         )
         recorder.format = session.output_format
+        # Whatever was asked for: an endpoint that detects turns has to hear the caller's silence.
+        recorder.vad = self._vad = session.turn_detection != "none"
         idle: tuple[bytes, ...] = ()
         if self._vad:
             idle = (silence_frame(session.input_format, workload.frame_ms),)
@@ -162,13 +166,33 @@ class Line:
         if cut and self.connection.closed is None:
             self._hung_up = True
             self.connection.abort()
+        self._close_session()
+
+    def _close_session(self) -> None:
+        """Record the session that is over, and what is left of its turns."""
         self.recorder.end(Outcome.CUT, None, monotonic_ns())
         self._hand_over()
-        closed = self.connection.closed
-        if closed is None:
-            self._end_session(SessionOutcome.ENDED, None)
-        else:
-            self._end_session(*session_ending(closed, hung_up=self._hung_up))
+        ending: tuple[SessionOutcome, str | None] = (SessionOutcome.ENDED, None)
+        if (closed := self.connection.closed) is not None:
+            error = self.connection.parting_error
+            ending = session_ending(closed, error, hung_up=self._hung_up)
+        self._logbook.end(*ending, microphone=self._microphone)
+
+    @property
+    def _to_be_renewed(self) -> bool:
+        """Whether the session has reached its cap, and the call goes on over another."""
+        error = self.connection.last_error
+        return self.workload.renew and error is not None and error.session_over
+
+    def _renew(self) -> None:
+        """Hang up and dial again; the call goes on."""
+        self._hang_up()
+        self._hung_up = True
+        self._close_session()
+        self._hung_up = self._over = False
+        self._deferred = None
+        self._toolbox.forget()
+        self._dial()
 
     def _mute(self) -> None:
         if self._microphone is not None:
@@ -207,13 +231,15 @@ class Line:
     def _boundary(self) -> None:
         """Between turns: the session may be gone, the caller may be to stop."""
         self._step(monotonic_ns())
+        if self._to_be_renewed and not self._stopping():
+            self._renew()
         if self._over:
             raise CallEnded("the session is gone")
         if self._stopping():
             raise CallEnded("the caller is to stop")
 
     def _returned(self, turn: Turn) -> Turn:
-        if self._over:
+        if self._over and not self._to_be_renewed:
             raise CallEnded("the session is gone")
         return turn
 
@@ -247,18 +273,26 @@ class Line:
             return
         recorder, closed = self.recorder, self.connection.closed
         if closed is not None:
-            recorder.end(*turn_ending(closed, self.connection.last_error), now)
+            recorder.end(*turn_ending(closed, self.connection.parting_error), now)
             self._over = True
         given_up = recorder.advance(now)
         if given_up and self.connection.session.active:
             self._send(CancelResponse())
         self._answer_tools()
-        if self._deferred is not None and not self.connection.session.active:
-            self._request(self._deferred)
+        self._ask_deferred()
         self._hand_over()
         if Outcome.ABANDONED in given_up:
             self._hang_up()
             self._over = True
+
+    def _ask_deferred(self) -> None:
+        turn = self._deferred
+        if turn is None or self._toolbox.waits_for(turn):
+            return
+        if turn.outcome is None:
+            self._request(turn)
+        else:
+            self._deferred = None
 
     def _answer_tools(self) -> None:
         """Take the calls that are complete, write the outputs that are due, ask to go on."""
@@ -266,14 +300,20 @@ class Line:
         if recorder.requests:
             requests, recorder.requests = recorder.requests, []
             toolbox.take(requests)
-        for due in toolbox.due(monotonic_ns()):
-            turn, call_id, answer = due.request.turn, due.request.call_id, due.answer
-            item = {"type": "function_call_output", "call_id": call_id, "output": answer.output}
-            at = self._send(CreateItem(item=item))
-            if at is not None:
-                recorder.tool_answered(turn, call_id, at, answer.outcome, valid=answer.valid)
-            if not toolbox.waits_for(turn) and turn.outcome is None:
+        ready = toolbox.due(monotonic_ns())
+        for due in ready:
+            self._answer_tool(due)
+        # Once each, when the last call of a turn is answered.
+        for turn in {due.request.turn.turn: due.request.turn for due in ready}.values():
+            if not toolbox.waits_for(turn) and recorder.goes_on(turn):
                 self._request(turn)
+
+    def _answer_tool(self, due: DueAnswer) -> None:
+        turn, call_id, answer = due.request.turn, due.request.call_id, due.answer
+        item = {"type": "function_call_output", "call_id": call_id, "output": answer.output}
+        at = self._send(CreateItem(item=item))
+        if at is not None:
+            self.recorder.tool_answered(turn, call_id, at, answer.outcome, valid=answer.valid)
 
     def _hand_over(self) -> None:
         """Fill the turns that have closed, and give them to the sinks."""
@@ -284,17 +324,9 @@ class Line:
                 turn.flags.append(Flag.SUSPECT)
                 census().suspect_turns += 1
             census().turns += 1
-            self._count_cost(turn)
+            turn.message = self.connection.one_line(turn.message)
+            self._logbook.price(turn)
             self._on_turn(turn)
-
-    def _count_cost(self, turn: Turn) -> None:
-        if turn.usage is None:
-            return
-        transcriber = self.workload.transcription
-        turn.cost_usd = cost_usd(turn.model, turn.usage, _prices(), transcription_model=transcriber)
-        self._usage = merge_usage(self._usage, turn.usage)
-        if turn.cost_usd is not None:
-            self._cost_usd = (self._cost_usd or 0.0) + turn.cost_usd
 
     def _suspect(self, turn: Turn) -> bool:
         """Whether the generator itself was late while the turn ran."""
@@ -302,60 +334,6 @@ class Line:
             return True
         late_at = self._microphone.late_at if self._microphone else 0
         return late_at >= turn.due_at or hub_watch().stalled_since(turn.due_at)
-
-    # The session's record.
-
-    def _end_session(
-        self, outcome: SessionOutcome, code: str | None, failure: SessionFailed | None = None
-    ) -> None:
-        record = self._record("end")
-        record.outcome, record.code = outcome, code
-        if failure is not None:
-            record.phase, record.message = failure.phase, str(failure)
-        self._on_session(record)
-
-    def _record(self, event: str) -> Session:
-        connection, recorder, who = self.connection, self.recorder, self.recorder.identity
-        record = Session(
-            **{name: getattr(who, name) for name in who.__struct_fields__},
-            event=event,
-            at=monotonic_ns(),
-            started_at=self._started_at,
-        )
-        if event == "start":
-            return record
-        record.steps = connection.steps
-        record.deviations = dict(connection.session.deviations)
-        record.errors = connection.errors
-        record.turns, record.responses = recorder.turns, recorder.responses
-        record.audio_received_s = recorder.audio_received_ns / NS
-        record.stale_audio_s = recorder.stale_ns / NS
-        record.usage, record.cost_usd = self._usage, self._cost_usd
-        if connection.closed is not None:
-            record.close_code = connection.closed.code
-            record.message = connection.closed.error or connection.closed.reason
-        if connection.transport is not None:
-            transport = connection.transport
-            record.messages_sent = transport.messages_sent
-            record.messages_received = transport.messages_received
-            record.bytes_sent = transport.bytes_sent
-            record.bytes_received = transport.bytes_received
-        self._count_audio(record)
-        return record
-
-    def _count_audio(self, record: Session) -> None:
-        microphone = self._microphone
-        if microphone is None:
-            return
-        frame_s = self.workload.frame_ms / 1000
-        record.audio_sent_s = microphone.frames_sent * frame_s
-        overdue = max(0, record.at - microphone.due) / NS if microphone.sending else 0.0
-        record.audio_due_s = record.audio_sent_s + overdue
-
-
-@cache
-def _prices() -> Prices:
-    return load_prices()
 
 
 def _limits(workload: Workload) -> Limits:

@@ -4,8 +4,8 @@ from enum import Enum, auto
 
 from harness.limits import Limit, Limits
 from harness.playback import Playback
-from harness.realtime.errors import RATE_LIMIT_CODES
-from harness.realtime.events import Response, TruncateItem
+from harness.realtime.errors import RATE_LIMIT_CODES, ServerError
+from harness.realtime.events import LONGEST_CODE, Response, StatusDetails, TruncateItem
 from harness.records import Flag, Kind, Outcome, Phase, ToolCall, Turn
 
 __all__ = ["OpenTurn", "Role", "Round", "Track"]
@@ -25,10 +25,11 @@ class Role(Enum):
 class Round:
     """One round trip to our tools: instants in nanoseconds."""
 
-    __slots__ = ("call", "created", "output")
+    __slots__ = ("call", "created", "output", "response_id")
 
-    def __init__(self, call: int) -> None:
+    def __init__(self, call: int, response_id: str) -> None:
         self.call = call  # the first call complete
+        self.response_id = response_id  # of what called
         self.output: int | None = None  # the last output written
         self.created: int | None = None  # the response that follows
 
@@ -67,7 +68,7 @@ class OpenTurn:
         *("arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
         *("interrupted_at", "items", "last_delta", "heard_from", "output_at", "playback"),
         *("received", "rounds", "speech_end", "texts", "tracks", "turn", "answer", "premature"),
-        "vad",
+        *("loops", "vad"),
     )
 
     def __init__(self, turn: Turn, playback: Playback, *, vad: bool) -> None:
@@ -83,6 +84,7 @@ class OpenTurn:
         self.calls: dict[str, ToolCall] = {}
         self.arguments: dict[str, str] = {}
         self.rounds: list[Round] = []
+        self.loops = False  # it calls tools again and again
         self.output_at: int | None = None
         self.follow_up_at: int | None = None  # response.create after a tool written, none created
         self.asked: set[str] = set()  # event ids of what asked for an answer
@@ -106,7 +108,7 @@ class OpenTurn:
         """Whether nothing more is expected on the wire."""
         if self.speech_end is None or any(t.role is not Role.PREMATURE for t in self.tracks):
             return False
-        if self.interrupted_at is not None and self.answer is not None:
+        if self.loops or (self.interrupted_at is not None and self.answer is not None):
             return True
         return self.final is not None and not self.unanswered_calls and self.follow_up_at is None
 
@@ -202,13 +204,15 @@ class OpenTurn:
         """Outcome and code of a settled turn, by the status of its last response."""
         if self.interrupted_at is not None:
             return Outcome.CANCELLED, None
+        if self.loops:
+            return Outcome.FAILED, "tool_loop"
         final = self.final or Response()
-        details = final.status_details
-        error = details.error.kind if details and details.error else None
-        reason = (details.reason if details else None) or error
+        details = final.status_details or StatusDetails()
+        error = ServerError(details.error) if details.error else None
+        reason = (details.reason or (error.kind if error else None) or "")[:LONGEST_CODE]
         match final.status:
             case "failed":
-                limited = reason in RATE_LIMIT_CODES
+                limited = reason in RATE_LIMIT_CODES or (error is not None and error.rate_limited)
                 return (Outcome.RATE_LIMITED if limited else Outcome.FAILED), reason or "failed"
             case "incomplete":
                 return Outcome.INCOMPLETE, reason or "incomplete"
@@ -218,6 +222,11 @@ class OpenTurn:
                 return Outcome.FAILED, reason or "cancelled"
         return Outcome.COMPLETED, None
 
+    def _message(self) -> str:
+        """What the endpoint said of a failure."""
+        details = self.final.status_details if self.final else None
+        return (details.error.message if details and details.error else None) or ""
+
     def close(
         self, outcome: Outcome, phase: Phase | None, code: str | None, limits: Limits, now: int
     ) -> Turn:
@@ -226,7 +235,7 @@ class OpenTurn:
         if outcome not in (Outcome.COMPLETED, Outcome.CANCELLED):
             self.playback.stop(now)
         turn, playback = self.turn, self.playback
-        turn.phase, turn.code = phase, code
+        turn.phase, turn.code, turn.message = phase, code, self._message()
         marks = turn.marks
         marks["last_delta"] = self.last_delta
         if playback.received:

@@ -62,10 +62,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     listen: str = "playback"  # or done
     jitter_buffer: float = 0.1  # seconds
     speaks_first: bool = False
+    renew: bool = False  # dial again when a session has reached its cap
     transcription: str | None = None  # a transcription model
     tool_choice: str | None = None
     tool_rate: float = 0.0  # share of turns that ask for a tool
     tool_latency: Distribution = Distribution("lognormal", 0.2, 0.3)
+    tool_failure_rate: float = 0.0
+    tool_rounds: int = 8  # of one turn
     barge_in_rate: float = 0.0
     seed: int = 1
     slo: str = ""  # objectives, ";" between several
@@ -200,10 +203,13 @@ OPTIONS = (
     Option(flag="--listen", default="playback", choices=("playback", "done"), help="Hear answers out at playing speed, or go on when they are complete on the wire."),
     Option(flag="--jitter-buffer", default="100ms", parse=parse_duration, help="Audio a caller's phone holds back before it plays."),
     Option(flag="--speaks-first", default="", switch=True, parse=_yes, help="The agent greets before the caller speaks."),
+    Option(flag="--renew", default="", switch=True, parse=_yes, help="When a session has reached its cap, hang up and dial again; the call goes on."),
     Option(flag="--transcription", metavar="MODEL", help="Ask for input transcription by this model."),
     Option(flag="--tool-choice", metavar="CHOICE", help="auto, none, required, or a function's name."),
     Option(flag="--tool-rate", default="0", parse=_share, help="Share of turns that ask for a tool call."),
     Option(flag="--tool-latency", default="lognormal(200ms, 0.3)", parse=parse_distribution, help="How long the simulated tool takes."),
+    Option(flag="--tool-failure-rate", default="0", parse=_share, help="Share of calls that the simulated tool fails."),
+    Option(flag="--tool-rounds", default="8", parse=_whole(1, 100), help="How often a turn may call tools and go on; once more, and it has failed."),
     Option(flag="--barge-in-rate", default="0", parse=_share, help="Share of answers a caller talks over."),
     Option(flag="--seed", default="1", parse=_whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
     Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),

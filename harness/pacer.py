@@ -131,6 +131,11 @@ class Microphone:
         return not self.closed and (self._speech is not None or self.open)
 
     @property
+    def sent_s(self) -> float:
+        """Audio sent, in seconds."""
+        return self.frames_sent * self._frame_ns / 1e9
+
+    @property
     def open(self) -> bool:
         """Whether it sends while nobody speaks."""
         return bool(self._idle)

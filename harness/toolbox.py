@@ -32,14 +32,16 @@ class Toolbox:
     Args:
         tools: Functions of the locustfile; none: a simulated backend, offered to the endpoint if
             the workload asks for tools.
-        workload: How long the simulated backend takes.
+        workload: How long the simulated backend takes, and how often it fails.
         rng: The caller's randomness.
 
     """
 
     def __init__(self, tools: Sequence[Any], workload: Workload, rng: random.Random) -> None:
         self._backend: Backend = (
-            Functions(tools) if tools else SimulatedTools(workload.tool_latency)
+            Functions(tools)
+            if tools
+            else SimulatedTools(workload.tool_latency, workload.tool_failure_rate)
         )
         self._rng = rng
         self._waiting: list[DueAnswer] = []
@@ -52,6 +54,10 @@ class Toolbox:
             answer = self._backend.answer(request.name, request.arguments, self._rng)
             due = monotonic_ns() + int(answer.delay * 1e9)
             self._waiting.append(DueAnswer(request, answer, due))
+
+    def forget(self) -> None:
+        """Answer none of those that wait: who called is gone."""
+        self._waiting.clear()
 
     @property
     def next_due(self) -> int | None:

@@ -27,6 +27,7 @@ class TurnRecorder(Answers):
         format: Of the audio received; set again once it is negotiated.
         vad: Whether the endpoint detects turns, or the caller commits.
         hear_out: Whether a turn closes when it has been heard, or when it is done on the wire.
+        tool_rounds: How often a turn may call tools and go on; once more, and it has failed.
 
     """
 
@@ -39,8 +40,11 @@ class TurnRecorder(Answers):
         format: AudioFormat,
         vad: bool = False,
         hear_out: bool = True,
+        tool_rounds: int = 8,
     ) -> None:
-        super().__init__(identity=identity, buffer=buffer, format=format, vad=vad)
+        super().__init__(
+            identity=identity, buffer=buffer, format=format, vad=vad, tool_rounds=tool_rounds
+        )
         self.limits = limits
         self.hear_out = hear_out
         self.finished: list[Turn] = []  # closed turns that the caller has not taken yet
@@ -177,6 +181,11 @@ class TurnRecorder(Answers):
     def responding(self) -> bool:
         """Whether a response of an open turn is being made."""
         return any(o.tracks for o in self._open)
+
+    def goes_on(self, turn: Turn) -> bool:
+        """Whether its answer is to go on after our tools' outputs."""
+        o = self._find(turn)
+        return o is not None and not o.loops and o.interrupted_at is None
 
     def heard(self, turn: Turn, now: int) -> int:
         """Nanoseconds of its answer heard, from the first audible sample."""

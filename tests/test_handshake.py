@@ -85,7 +85,8 @@ def test_a_refusal_keeps_status_headers_and_body():
     assert error.handshake.headers["Retry-After"] == "7"
     assert error.handshake.body == body.decode()
     assert str(error) == (
-        'peer:80 refused the handshake: 429 Too Many Requests: {"error": { "message": "quota"}}'
+        "peer:80 refused the handshake: 429 Too Many Requests, retry after 7 s: "
+        '{"error": { "message": "quota"}}'
     )
 
 

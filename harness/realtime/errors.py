@@ -77,6 +77,14 @@ _RECOVERABLE_CODES = frozenset(
 
 _REASONS = frozenset({"client_cancelled", "content_filter", "max_output_tokens", "turn_detected"})
 
+# Of ours: the step of connecting that failed, and how a turn ended without a word of the server.
+_OWN_CODES = frozenset(
+    {
+        *("dns", "tcp", "tls", "upgrade", "client_secret", "session.created", "session.updated"),
+        *("failed", "incomplete", "cancelled", "internal", "tool_loop"),
+    }
+)
+
 _HTTP = (400, 401, 403, 404, 408, 409, 413, 426, 429, 500, 502, 503, 504)
 _CLOSE = (1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 1014, 1015, 4000)
 
@@ -98,6 +106,7 @@ LISTED_CODES = (
     | SESSION_OVER_CODES
     | _RECOVERABLE_CODES
     | _REASONS
+    | _OWN_CODES
     | {http_code(status) for status in _HTTP}
     | {close_code(code) for code in _CLOSE}
 )
@@ -153,6 +162,11 @@ class ServerError(RealtimeError):
     def session_over(self) -> bool:
         """Whether the session reached its cap."""
         return self._is_among(SESSION_OVER_CODES)
+
+    @property
+    def closes_the_door(self) -> bool:
+        """Whether no answer will come any more: for now, for good, or over this session."""
+        return self.fatal or self.rate_limited or self.session_over
 
     def _is_among(self, codes: frozenset[str]) -> bool:
         # Some servers put the code in the type, beside a code of their own or none.

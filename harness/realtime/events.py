@@ -14,6 +14,7 @@ __all__ = [
     "ACTED_ON",
     "BETA_NAMES",
     "CLIENT_EVENTS",
+    "LONGEST_CODE",
     "SERVER_EVENTS",
     "Append",
     "ArgumentsDelta",
@@ -157,6 +158,10 @@ def encode(event: ClientEvent) -> bytes:
     return _encoder.encode(event)
 
 
+LONGEST_CODE = 80
+"""Characters of an error code that are kept; a server may send anything for one."""
+
+
 # What a server sends and we act on. Every field has a default: a server may leave out anything.
 
 
@@ -176,7 +181,7 @@ class ErrorDetails(_Details, kw_only=True):
     @property
     def kind(self) -> str:
         """By what it is classified: its code, else its type."""
-        return self.code or self.type or "unknown"
+        return (self.code or self.type or "unknown")[:LONGEST_CODE]
 
 
 class StatusDetails(_Details, kw_only=True):

@@ -14,7 +14,7 @@ from harness.call import Call, CallEnded
 from harness.corpus import CorpusError
 from harness.records import Identity
 from harness.swarm.crowd import Crowd
-from harness.tools import Functions
+from harness.tools import Functions, tools_of
 
 __all__ = ["RealtimeUser", "caller_rng"]
 
@@ -71,7 +71,7 @@ class RealtimeUser(User):
         Args:
             instructions: Instead of ``--instructions``.
             scenario: Label of these turns, one of a few; default: class and task.
-            tools: Functions that the endpoint may call.
+            tools: Functions that the endpoint may call, instead of the class's ``@tool`` methods.
 
         """
         crowd = self._crowd()
@@ -101,6 +101,7 @@ class RealtimeUser(User):
         if self._caller is None:
             self._caller = crowd.numbers.take()
         self._calls += 1
+        tools = tools or tools_of(self)
         if tools:
             crowd.list_tools(schema["name"] for schema in Functions(tools).schemas)
         endpoint = setup.endpoints[self.host or ""]

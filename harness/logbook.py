@@ -1,0 +1,128 @@
+"""The records of a line's sessions: what each leaves behind when it starts and when it ends."""
+
+from collections.abc import Callable
+from functools import cache
+from time import monotonic_ns
+from typing import Any
+
+from harness.connection import Connection, SessionFailed
+from harness.cost import Prices, cost_usd, load_prices, merge_usage
+from harness.pacer import Microphone
+from harness.records import Session, SessionOutcome, Turn
+from harness.turn import TurnRecorder
+
+__all__ = ["Logbook"]
+
+NS = 1_000_000_000
+
+
+class Logbook:
+    """
+    Writes the record of one session after the other.
+
+    Args:
+        connection: Whose sessions they are.
+        recorder: Of their turns; its counts go on from session to session.
+        on_session: Given each record.
+        transcriber: The model that transcribes what the caller says, if any: it has its own price.
+
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        recorder: TurnRecorder,
+        on_session: Callable[[Session], None],
+        transcriber: str | None,
+    ) -> None:
+        self._connection = connection
+        self._recorder = recorder
+        self._on_session = on_session
+        self._transcriber = transcriber
+        self._open = False
+        self._begin()
+
+    def _begin(self) -> None:
+        recorder = self._recorder
+        self._started_at = monotonic_ns()
+        self._usage: dict[str, Any] | None = None
+        self._cost_usd: float | None = None
+        self._turns, self._responses = recorder.turns, recorder.responses
+        self._received, self._stale = recorder.audio_received_ns, recorder.stale_ns
+
+    def start(self) -> None:
+        """A session is dialled."""
+        self._begin()
+        self._open = True
+        self._on_session(self._record("start"))
+
+    def price(self, turn: Turn) -> None:
+        """Say what a finished turn cost, and add it to its session."""
+        if turn.usage is None:
+            return
+        turn.cost_usd = cost_usd(
+            turn.model, turn.usage, _prices(), transcription_model=self._transcriber
+        )
+        self._usage = merge_usage(self._usage, turn.usage)
+        if turn.cost_usd is not None:
+            self._cost_usd = (self._cost_usd or 0.0) + turn.cost_usd
+
+    def end(
+        self,
+        outcome: SessionOutcome,
+        code: str | None,
+        *,
+        failure: SessionFailed | None = None,
+        microphone: Microphone | None = None,
+    ) -> None:
+        """The session is over, or never came about; told again, it is not recorded again."""
+        if not self._open:
+            return
+        self._open = False
+        record = self._record("end")
+        record.outcome, record.code = outcome, code
+        self._tell_connection(record)
+        self._tell_turns(record)
+        if failure is not None:
+            record.phase, record.message = failure.phase, str(failure)
+        if microphone is not None:
+            record.audio_sent_s = microphone.sent_s
+            overdue = max(0, record.at - microphone.due) / NS if microphone.sending else 0.0
+            record.audio_due_s = record.audio_sent_s + overdue
+        self._on_session(record)
+
+    def _record(self, event: str) -> Session:
+        who = self._recorder.identity
+        return Session(
+            **{name: getattr(who, name) for name in who.__struct_fields__},
+            event=event,
+            at=monotonic_ns(),
+            started_at=self._started_at,
+        )
+
+    def _tell_connection(self, record: Session) -> None:
+        connection, closed = self._connection, self._connection.closed
+        record.steps = connection.steps
+        record.deviations = dict(connection.session.deviations)
+        record.errors = connection.errors
+        if closed is not None:
+            record.close_code = closed.code
+            record.message = connection.one_line(closed.error or closed.reason)
+        if (transport := connection.transport) is not None:
+            record.messages_sent = transport.messages_sent
+            record.messages_received = transport.messages_received
+            record.bytes_sent = transport.bytes_sent
+            record.bytes_received = transport.bytes_received
+
+    def _tell_turns(self, record: Session) -> None:
+        recorder = self._recorder
+        record.turns = recorder.turns - self._turns
+        record.responses = recorder.responses - self._responses
+        record.audio_received_s = (recorder.audio_received_ns - self._received) / NS
+        record.stale_audio_s = (recorder.stale_ns - self._stale) / NS
+        record.usage, record.cost_usd = self._usage, self._cost_usd
+
+
+@cache
+def _prices() -> Prices:
+    return load_prices()

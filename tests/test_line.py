@@ -1,0 +1,431 @@
+"""What becomes of a call's turns and sessions, whatever the endpoint does to them."""
+
+import json
+import random
+
+import ga
+import gevent
+import pytest
+from partner import Partner
+
+from harness.call import Call, CallEnded
+from harness.corpus import load_corpus
+from harness.options import parse_workload
+from harness.realtime.dialects import parse_endpoint
+from harness.realtime.errors import LISTED_CODES
+from harness.records import Identity, Outcome, Phase, SessionOutcome
+from harness.tools import tool
+
+OK = (SessionOutcome.ENDED, None)
+
+
+class Line:
+    """A call to a scripted endpoint, and the records it left."""
+
+    def __init__(self, monkeypatch, tools=(), **options):
+        self.partner = Partner(monkeypatch)
+        self.turns, self.sessions = [], []
+        workload = parse_workload({"listen": "done", "pause": "0s", **options})
+        self.call = Call(
+            parse_endpoint("ws://127.0.0.1:9", model="m", api_key="sk-secret-key"),
+            workload,
+            corpus=load_corpus(),
+            identity=Identity(run="r"),
+            rng=random.Random(1),
+            on_turn=self.turns.append,
+            on_session=self.sessions.append,
+            tools=tools,
+        )
+
+    def answer(self, *rounds):
+        """Answer each response.create with the next of these messages; the last ones repeat."""
+        left = list(rounds)
+        self.partner.answers["response.create"] = lambda event: [
+            each(event) if callable(each) else each
+            for each in (left.pop(0) if len(left) > 1 else left[0])
+        ]
+
+    def ends(self, event):
+        return [session for session in self.sessions if session.event == event]
+
+
+@pytest.fixture
+def line(monkeypatch):
+    return Line(monkeypatch)
+
+
+def quiet(line, *texts):
+    """Say something in writing, and let the call end as it does."""
+    try:
+        with line.call as call:
+            for text in texts or ("Hello",):
+                call.send_text(text)
+    except CallEnded:
+        pass
+    (session,) = line.ends("end")
+    return line.turns[0], (session.outcome, session.code)
+
+
+def failed(code, message="No."):
+    error = {"type": "server_error", "code": code, "message": message}
+    return ga.response_done(
+        status="failed", status_details={"type": "failed", "reason": None, "error": error}
+    )
+
+
+def refusing(code, **fields):
+    return lambda event: ga.error(code, event_id=event["event_id"], **fields)
+
+
+def closing(partner, code, *before, reason=""):
+    """Say something, then close."""
+
+    def answer(_):
+        def act():
+            partner.say(*before)
+            partner.hang_up(code, reason)
+
+        gevent.get_hub().loop.run_callback(act)
+        return []
+
+    partner.answers["response.create"] = answer
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "code"),
+    [
+        ([*ga.answer()], Outcome.COMPLETED, None),
+        ([ga.response_created(), failed("server_error")], Outcome.FAILED, "server_error"),
+        (
+            [ga.response_created(), failed("insufficient_quota")],
+            Outcome.FAILED,
+            "insufficient_quota",
+        ),
+        (
+            [ga.response_created(), failed("rate_limit_exceeded")],
+            Outcome.RATE_LIMITED,
+            "rate_limit_exceeded",
+        ),
+        ([ga.response_created(), ga.response_done(status="failed")], Outcome.FAILED, "failed"),
+        (
+            [ga.response_created(), failed("x" * 500)],
+            Outcome.FAILED,
+            "x" * 80,
+        ),
+        (
+            [
+                ga.response_created(),
+                ga.response_done(
+                    status="incomplete", status_details={"reason": "max_output_tokens"}
+                ),
+            ],
+            Outcome.INCOMPLETE,
+            "max_output_tokens",
+        ),
+        (
+            [
+                ga.response_created(),
+                ga.response_done(status="cancelled", status_details={"reason": "turn_detected"}),
+            ],
+            Outcome.FAILED,
+            "turn_detected",
+        ),
+        ([refusing("invalid_value")], Outcome.FAILED, "invalid_value"),
+        ([refusing(None)], Outcome.FAILED, "invalid_request_error"),
+        ([refusing("rate_limit_exceeded")], Outcome.RATE_LIMITED, "rate_limit_exceeded"),
+        ([ga.error("inference_rate_limit_exceeded")], Outcome.RATE_LIMITED, None),
+        ([ga.error("insufficient_quota")], Outcome.FAILED, "insufficient_quota"),
+        ([ga.error(None, type="invalid_api_key")], Outcome.FAILED, "invalid_api_key"),
+        ([ga.error("whatever"), *ga.answer()], Outcome.COMPLETED, None),
+        (
+            [ga.error("conversation_already_has_active_response"), *ga.answer()],
+            Outcome.COMPLETED,
+            None,
+        ),
+    ],
+)
+def test_each_end_of_an_answer_has_an_outcome_and_a_code_of_its_own(line, said, outcome, code):
+    line.answer(said)
+    turn, session = quiet(line)
+
+    assert turn.outcome is outcome
+    assert turn.code == code or code is None
+    assert session == OK
+
+
+@pytest.mark.parametrize(
+    ("close", "before", "turn", "session"),
+    [
+        (1011, [], (Outcome.DISCONNECTED, "close_1011"), "close_1011"),
+        (1006, [ga.response_created()], (Outcome.DISCONNECTED, "close_1006"), "close_1006"),
+        (
+            1001,
+            [ga.error("session_expired")],
+            (Outcome.FAILED, "session_expired"),
+            "session_expired",
+        ),
+        (
+            1008,
+            [ga.error("insufficient_quota")],
+            (Outcome.FAILED, "insufficient_quota"),
+            "insufficient_quota",
+        ),
+        (
+            1013,
+            [ga.response_created(), ga.error("rate_limit_exceeded")],
+            (Outcome.RATE_LIMITED, "rate_limit_exceeded"),
+            "rate_limit_exceeded",
+        ),
+        (1000, [ga.error("whatever")], (Outcome.DISCONNECTED, "close_1000"), "close_1000"),
+    ],
+)
+def test_each_end_of_a_session_has_a_code_of_its_own(line, close, before, turn, session):
+    closing(line.partner, close, *before)
+    ended, how = quiet(line)
+
+    assert (ended.outcome, ended.code) == turn
+    assert how == (SessionOutcome.DISCONNECTED, session)
+    assert line.sessions[-1].close_code == close
+    assert {ended.code, session} <= LISTED_CODES
+
+
+@pytest.mark.parametrize(
+    ("greeting", "code"),
+    [
+        ([ga.error("model_not_found", message="No such model, sk-secret-key")], "model_not_found"),
+        ([ga.error(None, type="session_limit_reached")], "session_limit_reached"),
+        ([ga.created(), ga.error("invalid_value")], "invalid_value"),
+    ],
+)
+def test_a_refused_session_is_recorded_with_what_was_said_but_no_key(line, greeting, code):
+    line.partner.greeting, line.partner.answers = greeting, {}
+    with pytest.raises(CallEnded), line.call:
+        pass
+
+    assert [session.event for session in line.sessions] == ["start", "end"]
+    ended = line.sessions[-1]
+    assert (ended.outcome, ended.code) == (SessionOutcome.REFUSED, code)
+    assert "No" in ended.message
+    assert "secret" not in ended.message
+    assert code in LISTED_CODES
+    assert line.turns == []
+
+
+def test_a_session_that_is_never_configured_is_a_timeout(monkeypatch):
+    line = Line(monkeypatch, timeout_session="50ms")
+    line.partner.answers = {}
+    with pytest.raises(CallEnded), line.call:
+        pass
+
+    ended = line.sessions[-1]
+    assert (ended.outcome, ended.phase) == (SessionOutcome.TIMEOUT, Phase.SESSION)
+    assert ended.code == "session.updated"
+    assert ended.code in LISTED_CODES
+
+
+def test_a_call_killed_while_it_dials_leaves_a_record(line):
+    line.partner.greeting = []
+
+    def dial():
+        with line.call:
+            pass
+
+    greenlet = gevent.spawn(dial)
+    gevent.sleep(0.01)
+    greenlet.kill()
+
+    assert [session.event for session in line.sessions] == ["start", "end"]
+    assert line.sessions[-1].outcome is SessionOutcome.ENDED
+    assert line.partner.closed is not None
+
+
+def test_what_the_server_said_of_a_failure_is_kept_without_our_key(line):
+    line.answer([ga.response_created(), failed("server_error", "Busy,\nsk-secret-key, later.")])
+    turn, _ = quiet(line)
+
+    assert turn.message == "Busy, ***, later."
+
+
+def test_codes_that_a_server_makes_up_without_end_are_not_all_kept(line):
+    made_up = [ga.error(f"code_{n}") for n in range(500)]
+    line.answer([*made_up, *ga.answer()])
+    quiet(line)
+
+    errors = line.sessions[-1].errors
+    assert len(errors) == 65
+    assert sum(errors.values()) == 500
+
+
+# The cap of a session.
+
+
+def renewing(monkeypatch, *before_close):
+    line = Line(monkeypatch, renew="yes")
+
+    def expire(_):
+        line.answer(ga.answer())
+        gevent.get_hub().loop.run_callback(line.partner.say, *before_close)
+        gevent.get_hub().loop.run_callback(line.partner.hang_up, 1001)
+        return []
+
+    line.partner.answers["response.create"] = expire
+    return line
+
+
+def test_a_session_that_reached_its_cap_is_renewed_and_the_call_goes_on(monkeypatch):
+    line = renewing(monkeypatch, ga.error("session_expired"))
+    with line.call as call:
+        first = call.send_text("Hello")
+        line.partner.greeting = [ga.created(id="sess_2")]
+        line.partner.session = {"id": "sess_2"}
+        second = call.send_text("Hello")
+
+    assert (first.outcome, first.code) == (Outcome.FAILED, "session_expired")
+    assert second.outcome is Outcome.COMPLETED
+    assert [turn.turn for turn in line.turns] == [0, 1]
+    assert [turn.session for turn in line.turns] == ["sess_1", "sess_2"]
+    assert [session.event for session in line.sessions] == ["start", "end"] * 2
+    expired, ended = line.ends("end")
+    assert (expired.outcome, expired.code) == (SessionOutcome.ENDED, "session_expired")
+    assert (ended.outcome, ended.code) == OK
+    assert [session.turns for session in (expired, ended)] == [1, 1]
+    assert [session.responses for session in (expired, ended)] == [0, 1]
+    assert "updated" in ended.steps
+    assert len(line.partner.dials) == 2
+
+
+def test_without_renewal_the_call_ends_with_its_session(line):
+    closing(line.partner, 1001, ga.error("session_expired"))
+    _, session = quiet(line)
+
+    assert len(line.partner.dials) == 1
+    assert session == (SessionOutcome.DISCONNECTED, "session_expired")
+
+
+def test_a_renewal_that_is_refused_ends_the_call_and_is_recorded_once(monkeypatch):
+    line = renewing(monkeypatch, ga.error("session_expired"))
+    with line.call as call:
+        call.send_text("Hello")
+        line.partner.greeting = [ga.error("session_limit_reached")]
+        with pytest.raises(CallEnded, match="session_limit_reached"):
+            call.send_text("Hello")
+
+    assert [session.code for session in line.ends("end")] == [
+        "session_expired",
+        "session_limit_reached",
+    ]
+    assert len(line.turns) == 1
+
+
+# Tools.
+
+
+def calls(*call_ids, response="resp_1", arguments='{"query": "x"}', name="look_up"):
+    """A whole response that calls functions."""
+    items = [
+        {"id": f"item_{call_id}", "type": "function_call", "name": name, "call_id": call_id}
+        for call_id in call_ids
+    ]
+    return [
+        ga.response_created(response),
+        *(ga.item_added(response, item["id"], **item) for item in items),
+        *(ga.item_done(response, item["id"], **item, arguments=arguments) for item in items),
+        ga.response_done(response),
+    ]
+
+
+def outputs(line):
+    items = [e["item"] for e in line.partner.sent if e["type"] == "conversation.item.create"]
+    return [
+        (item["call_id"], json.loads(item["output"]))
+        for item in items
+        if item["type"] == "function_call_output"
+    ]
+
+
+@tool
+def double(n: int) -> int:
+    """Twice a number."""
+    return 2 * n
+
+
+def test_parallel_calls_are_all_answered_before_the_answer_goes_on(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    line.answer(calls("a", "b", name="double", arguments='{"n": 4}'), ga.answer("resp_2"))
+    turn, _ = quiet(line)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert outputs(line) == [("a", 8), ("b", 8)]
+    assert line.partner.names[-3:] == [
+        "conversation.item.create",
+        "conversation.item.create",
+        "response.create",
+    ]
+    assert turn.response_ids == ["resp_1", "resp_2"]
+
+
+def test_a_call_that_is_answered_while_another_is_still_made_does_not_ask_too_soon(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    first, second = (calls(call_id, name="double", arguments='{"n": 1}') for call_id in ("a", "b"))
+    line.answer(first[:-1], ga.answer("resp_2"))
+    with line.call as call:
+        said = gevent.spawn(call.send_text, "Hello")
+        with gevent.Timeout(5):
+            while not outputs(line):
+                gevent.sleep(0.001)
+        line.partner.say(*second[1:])
+        turn = said.get(timeout=5)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert [call_id for call_id, _ in outputs(line)] == ["a", "b"]
+    assert line.partner.names.count("response.create") == 2
+    assert line.partner.names[-1] == "response.create"
+
+
+@pytest.mark.parametrize("arguments", ["no json", "[1]", '{"n": "four"}', '{"m": 4}', ""])
+def test_bad_arguments_are_recorded_and_not_fatal(monkeypatch, arguments):
+    line = Line(monkeypatch, tools=[double])
+    line.answer(calls("a", name="double", arguments=arguments), ga.answer("resp_2"))
+    turn, _ = quiet(line)
+
+    assert turn.outcome is Outcome.COMPLETED
+    (called,) = turn.tools
+    assert (called.name, called.valid, called.outcome) == ("double", False, "error")
+    ((_, output),) = outputs(line)
+    assert output["error"].startswith("bad arguments")
+
+
+def test_a_function_that_is_not_offered_is_answered_as_unknown(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    line.answer(calls("a", name="triple"), ga.answer("resp_2"))
+    turn, _ = quiet(line)
+
+    assert turn.tools[0].outcome == "unknown"
+    assert turn.outcome is Outcome.COMPLETED
+
+
+def test_a_turn_that_calls_tools_without_end_fails_as_a_loop_and_the_next_goes_on(monkeypatch):
+    line = Line(monkeypatch, tool_rounds="3", tool_choice="auto", tool_latency="0s")
+    line.answer(*(calls(f"c{n}", response=f"resp_{n}") for n in range(4)), ga.answer("resp_9"))
+    with line.call as call:
+        looping = call.send_text("Hello")
+        with gevent.Timeout(5):
+            while len(outputs(line)) < 4:  # the last call is answered too, without a question
+                call.pause(0.001)
+        following = call.send_text("Hello")
+
+    assert (looping.outcome, looping.code) == (Outcome.FAILED, "tool_loop")
+    assert len(looping.tools) == 4
+    assert looping.response_ids == [f"resp_{n}" for n in range(4)]
+    assert following.outcome is Outcome.COMPLETED
+    assert line.partner.names.count("response.create") == 5
+    assert "tool_loop" in LISTED_CODES
+
+
+def test_the_simulated_tool_fails_as_often_as_asked(monkeypatch):
+    line = Line(monkeypatch, tool_choice="auto", tool_failure_rate="1", tool_latency="0s")
+    line.answer(calls("a"), ga.answer("resp_2"))
+    turn, _ = quiet(line)
+
+    assert turn.tools[0].outcome == "error"
+    assert turn.outcome is Outcome.COMPLETED
