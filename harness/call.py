@@ -73,6 +73,8 @@ class Call(Line):
         stopping: Whether the caller is to stop; looked at before each turn.
         tools: Functions of the locustfile that the endpoint may call.
         instructions: Instead of the workload's.
+        on_tape: Given the tape of each finished turn, after ``on_turn``, and what takes secrets out
+            of its text; ``None`` keeps none.
 
     """
 

@@ -29,6 +29,7 @@ from harness.pacer import Microphone, pacer
 from harness.realtime.dialects import Endpoint
 from harness.realtime.events import CancelResponse, ClientEvent, CreateItem, CreateResponse
 from harness.records import Flag, Identity, Kind, Outcome, Session, SessionOutcome, Turn
+from harness.tape import Tape, TapedRecorder
 from harness.toolbox import DueAnswer, Toolbox
 from harness.turn import TurnRecorder
 
@@ -36,6 +37,9 @@ __all__ = ["CallEnded", "Line"]
 
 NS = 1_000_000_000
 A_WHILE = 60 * NS  # nothing is due: look again then
+
+OnTape = Callable[[Tape, Callable[[str], str]], None]
+"""Takes a tape, and what takes secrets out of its text."""
 
 
 class CallEnded(Exception):
@@ -57,14 +61,16 @@ class Line:
         stopping: Callable[[], bool] = lambda: False,
         tools: Sequence[Any] = (),
         instructions: str | None = None,
+        on_tape: OnTape | None = None,
     ) -> None:
         self.workload = workload
         self._seed = rng.getrandbits(64)
         self._on_turn = on_turn
+        self._on_tape = on_tape
         self._stopping = stopping
         self._vad = workload.turn_detection != "none"
         self._toolbox = Toolbox(tools, workload, rng=random.Random(self._seed))
-        self.recorder = TurnRecorder(
+        self.recorder = (TurnRecorder if on_tape is None else TapedRecorder)(
             identity=identity,
             limits=_limits(workload),
             buffer=int(workload.jitter_buffer * NS),
@@ -327,6 +333,14 @@ class Line:
             turn.message = self.connection.one_line(turn.message)
             self._logbook.price(turn)
             self._on_turn(turn)
+        if self._on_tape is not None:
+            self._hand_over_tapes(self._on_tape)
+
+    def _hand_over_tapes(self, on_tape: OnTape) -> None:
+        assert isinstance(self.recorder, TapedRecorder)
+        tapes, self.recorder.tapes = self.recorder.tapes, []
+        for tape in tapes:
+            on_tape(tape, self.connection.endpoint.redact)
 
     def _suspect(self, turn: Turn) -> bool:
         """Whether the generator itself was late while the turn ran."""

@@ -70,6 +70,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     tool_failure_rate: float = 0.0
     tool_rounds: int = 8  # of one turn
     barge_in_rate: float = 0.0
+    record: int = 0  # tapes kept of the worst turns, and as many of a sample
+    record_audio: bool = False
     seed: int = 1
     slo: str = ""  # objectives, ";" between several
     session: dict[str, Any] = {}  # merged into session.update
@@ -211,6 +213,8 @@ OPTIONS = (
     Option(flag="--tool-failure-rate", default="0", parse=_share, help="Share of calls that the simulated tool fails."),
     Option(flag="--tool-rounds", default="8", parse=_whole(1, 100), help="How often a turn may call tools and go on; once more, and it has failed."),
     Option(flag="--barge-in-rate", default="0", parse=_share, help="Share of answers a caller talks over."),
+    Option(flag="--record", default="0", parse=_whole(0, 1000), metavar="N", help="Keep tapes of the N worst turns and of a sample of N: every event with its instant, to be folded again."),
+    Option(flag="--record-audio", default="", switch=True, parse=_yes, help="Keep the sound of the answers on those tapes, too."),
     Option(flag="--seed", default="1", parse=_whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
     Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),
     Option(flag="--session", parse=_json_object, form=False, metavar="FILE", help="JSON object merged into session.update."),

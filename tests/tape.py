@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -89,6 +90,15 @@ STARTED = SpeechStarted(item_id="u1", audio_start_ms=0)
 COMMITTED = BufferCommitted(item_id="u1")
 
 
+EVENTS = [
+    *(created("r1"), created("r2"), audio(100), audio(100, response="r2"), done("r1"), done("r2")),
+    *(done("r1", "cancelled"), done("r2", "failed"), STOPPED, COMMITTED, calls("f"), arguments()),
+    *(words("a"), text("b"), error("server_error"), error("rate_limit_exceeded"), ResponseDone()),
+    audio(50, response="r3", silent=50),
+]
+"""One of each kind, for conversations in any order."""
+
+
 @dataclass
 class Script:
     """
@@ -102,9 +112,10 @@ class Script:
     buffer: float = 100
     format: AudioFormat = PCM16
     limits: Limits = field(default_factory=Limits)
+    recorder_class: ClassVar[type[TurnRecorder]] = TurnRecorder
 
     def __post_init__(self) -> None:
-        self.recorder = TurnRecorder(
+        self.recorder = self.recorder_class(
             identity=Identity(run="r"),
             limits=self.limits,
             buffer=ms(self.buffer),

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tape import (
     COMMITTED,
+    EVENTS,
     STOPPED,
     Script,
     arguments,
@@ -20,7 +21,7 @@ from tape import (
 from harness.audio import PCMU, AudioFormat
 from harness.limits import Limits
 from harness.metrics import TURN_METRICS, measure
-from harness.realtime.events import AudioDelta, ResponseDone
+from harness.realtime.events import AudioDelta
 from harness.records import Flag, Kind, Outcome, Phase
 
 # A turn of speech ends at 100 ms. Latencies are seconds.
@@ -676,14 +677,6 @@ def test_the_transcript_is_the_words_of_all_deltas():
 
     assert turn.transcript == "Good day."
     assert turn.metrics["ttft"] == pytest.approx(0.210)
-
-
-EVENTS = [
-    *(created("r1"), created("r2"), audio(100), audio(100, response="r2"), done("r1"), done("r2")),
-    *(done("r1", "cancelled"), done("r2", "failed"), STOPPED, COMMITTED, calls("f"), arguments()),
-    *(words("a"), text("b"), error("server_error"), error("rate_limit_exceeded"), ResponseDone()),
-    audio(50, response="r3", silent=50),
-]
 
 
 @given(

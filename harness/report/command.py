@@ -8,9 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.report.files import write_page, write_summary
 from harness.report.load import Run, load_run, size_of
+from harness.report.refold import print_refolded, read_tapes
 from harness.report.summary import summarise
 from harness.report.terminal import print_summary
 
@@ -25,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", nargs="*", type=Path, metavar="RUN", default=[LATEST], help="run directories"
     )
+    parser.add_argument(
+        "--jitter-buffer",
+        type=_buffer,
+        metavar="TIME",
+        help="only say what the taped turns would have sounded like through this buffer: 200ms",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing unless it goes wrong")
 
 
@@ -37,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
     """
     console = Console(quiet=args.quiet, highlight=False)
+    if args.jitter_buffer is not None:
+        for path in args.runs:
+            print_refolded(console, read_tapes(path), args.jitter_buffer)
+        return 0
     for path in args.runs:
         loaded = read_run(path, quiet=args.quiet)
         try:
@@ -50,6 +62,13 @@ def run(args: argparse.Namespace) -> int:
         print_summary(console, summary)
         console.print(str(page), soft_wrap=True)
     return 0
+
+
+def _buffer(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def read_run(path: Path, *, quiet: bool) -> Run:

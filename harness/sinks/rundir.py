@@ -1,6 +1,7 @@
 """A run's own directory: what was measured, written as it is measured."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from harness.records import Health, Session, Turn, encode
 __all__ = ["RunDirectory", "RunDirectoryError", "check_writable"]
 
 FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
+TAPE = re.compile(r"tapes/[\w.-]+\.jsonl")
 
 
 class RunDirectoryError(OSError):
@@ -104,17 +106,25 @@ class RunDirectory:
 
     def append(self, name: str, lines: bytes) -> None:
         """
-        Append whole lines to one of the files.
+        Append whole lines to one of the files, or leave a tape, whole.
 
         Raises:
             RunDirectoryError: If they can't be written, the disk being full, say.
 
         """
         try:
+            if is_tape(name):
+                self._leave(name, lines)
+                return
             while lines:
                 lines = lines[os.write(self._files[name], lines) :]
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def _leave(self, name: str, content: bytes) -> None:
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
 
     def update(self, **facts: Any) -> None:
         """Change what ``run.json`` says; readers see the old one or the new one, never a half."""
@@ -131,6 +141,11 @@ class RunDirectory:
         """Append no more."""
         while self._files:
             os.close(self._files.popitem()[1])
+
+
+def is_tape(name: str) -> bool:
+    """Whether a file of a run's directory is a turn's tape."""
+    return TAPE.fullmatch(name) is not None
 
 
 def _point(link: Path, name: str) -> None:

@@ -7,6 +7,7 @@ from harness.health import HealthMonitor
 from harness.records import Health, Session, Turn
 from harness.swarm.callers import Numbers
 from harness.swarm.setup import Setup
+from harness.tape import Reel
 from harness.tools import SimulatedTools
 
 __all__ = ["Crowd", "Sink"]
@@ -41,6 +42,10 @@ class Crowd:
         users: How many users run now.
         list_tools: Told the names of the user's own tools.
         abandon: Ends the run, for the reason given in one line.
+        keep: Takes whole files of the run's directory, by name: tapes.
+
+    Attributes:
+        on_tape: Takes the tape of each finished turn; ``None`` if none are asked for.
 
     """
 
@@ -55,6 +60,7 @@ class Crowd:
         users: Callable[[], int],
         list_tools: Callable[[Iterable[str]], None],
         abandon: Callable[[str], None],
+        keep: Callable[[str, bytes], None],
     ) -> None:
         self.run = run
         self.worker = worker
@@ -64,6 +70,10 @@ class Crowd:
         self.abandon = abandon
         self.stopping = False
         self._sinks = tuple(sinks)
+        self._keep = keep
+        workload = setup.workload
+        self._reel = Reel(workload.record, workload.seed, audio=workload.record_audio)
+        self.on_tape = self._reel.offer if workload.record else None
         list_tools(schema["name"] for schema in SimulatedTools(setup.workload.tool_latency).schemas)
         self._monitor = HealthMonitor(self.on_health, users)
 
@@ -72,9 +82,11 @@ class Crowd:
         self._monitor.start()
 
     def end(self) -> None:
-        """The run is over; the last, begun second of health is recorded."""
+        """The run is over; the last, begun second of health is recorded, and tapes are kept."""
         self.stopping = True
         self._monitor.stop()
+        for name, lines in self._reel.tapes.items():
+            self._keep(f"tapes/{name}", lines)
 
     def on_turn(self, turn: Turn) -> None:
         """Hand a finished turn to every sink."""

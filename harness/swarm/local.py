@@ -39,6 +39,7 @@ class LocalStation(FrontStation):
             users=lambda: int(self.runner.user_count),
             list_tools=self._counting.list_tools,
             abandon=self.abandon,
+            keep=recording.append,
         )
         self.crowd.begin()
 

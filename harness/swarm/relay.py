@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from harness.records import Health, Session, Turn, encode
+from harness.sinks.rundir import is_tape
 from harness.sinks.tally import Tally, merge
 
 __all__ = ["KEY", "Collector", "Parcel", "Shipper", "clock_anchor"]
@@ -75,6 +76,10 @@ class Shipper:
         """Keep a second of this process."""
         self._lines["health.jsonl"].append(encode(health))
 
+    def on_file(self, name: str, content: bytes) -> None:
+        """Keep a whole file: a tape."""
+        self._lines[name] = [content]
+
     def pack(self, *, final: bool = False, leaving: bool = False) -> dict[str, Any]:
         """What has ended since it was packed last, as a message can carry it."""
         self._number += 1
@@ -123,7 +128,7 @@ class Collector:
         self._newest[client_id] = parcel
         self._heard[client_id] = monotonic()
         for name, lines in parcel.lines.items():
-            if name in FILES:
+            if name in FILES or is_tape(name):
                 self._append(name, lines)
         parcel.lines = {}
 

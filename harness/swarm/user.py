@@ -125,6 +125,7 @@ class RealtimeUser(User):
             stopping=self._is_stopping,
             tools=tools,
             instructions=instructions,
+            on_tape=crowd.on_tape,
         )
 
     def _is_stopping(self) -> bool:

@@ -95,6 +95,7 @@ class WorkerStation(Station):
             sinks=[self._shipper, self._counting, LocustRows(self.environment.events.request)],
             users=lambda: int(self.runner.user_count),
             list_tools=self._counting.list_tools,
+            keep=self._shipper.on_file,
             abandon=self.abandon,
         )
         self.crowd.begin()

@@ -6,8 +6,11 @@ import signal
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 from locusts import LOCUSTFILE, Locust, alive, children, truth, wait_until
+
+from harness.tape import read_tape, replay
 
 pytestmark = pytest.mark.e2e
 
@@ -166,3 +169,17 @@ def test_a_key_stands_nowhere_in_what_a_run_leaves(folder, simulator):
             assert key.encode() not in content, path
             assert b"the-header-of-ours" not in content, path
         assert json.loads((locust.run / "run.json").read_text())["options"]["header"] == "***"
+
+
+def test_tapes_of_a_run_fold_again_to_what_was_recorded(folder, simulator):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = ("-u", 3, "-r", 3, "-t", "4s", "--record", 2, "--processes", 2)
+    with Locust(folder, "--headless", *arguments, "--host", target.url, *QUICK) as locust:
+        assert locust.wait() == 0, locust.text
+
+        tapes = [read_tape(path) for path in (locust.run / "tapes").iterdir()]
+        turns = {(t["caller"], t["call"], t["turn"]): t for t in locust.lines("turns")}
+    assert 2 <= len(tapes) <= 8
+    for tape in tapes:
+        again = msgspec.to_builtins(replay(tape))
+        assert again == turns[again["caller"], again["call"], again["turn"]]

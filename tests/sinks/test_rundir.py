@@ -85,3 +85,14 @@ def test_a_short_write_is_finished(tmp_path, monkeypatch):
     run.append("turns.jsonl", b'{"a": 1, "b": 2, "c": 3}\n')
 
     assert lines(run.path / "turns.jsonl") == [{"a": 1, "b": 2, "c": 3}]
+
+
+def test_a_tape_is_a_file_of_its_own_and_no_other_name_is_taken(tmp_path):
+    run = RunDirectory.create(tmp_path, {})
+
+    run.append("tapes/local-1-2-3.jsonl", b"{}\n")
+
+    assert lines(run.path / "tapes" / "local-1-2-3.jsonl") == [{}]
+    for name in ("tapes/../../x.jsonl", "tapes/a/b.jsonl", "other.jsonl"):
+        with pytest.raises(KeyError):
+            run.append(name, b"{}\n")

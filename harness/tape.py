@@ -1,0 +1,404 @@
+"""
+A turn's tape: every timed fact of it, in order, so that it can be folded again.
+
+What the endpoint sent stands there as it was received, its audio as no more than its length and
+where it becomes audible unless the sound itself was asked for; what we did stands there by name.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from harness.audio import AudioFormat, first_audible
+from harness.limits import Limits
+from harness.metrics import measure
+from harness.open_turn import OpenTurn
+from harness.realtime.decode import salvage
+from harness.realtime.events import (
+    AudioDelta,
+    BufferCommitted,
+    Malformed,
+    Response,
+    ResponseCreated,
+    ResponseDone,
+    ServerEvent,
+    SpeechStopped,
+    TruncateItem,
+    Unknown,
+)
+from harness.records import SCHEMA, Flag, Identity, Kind, Outcome, Phase, Turn
+from harness.turn import TurnRecorder
+
+__all__ = ["Deed", "Fact", "Reel", "Tape", "TapedRecorder", "read_tape", "replay", "write_tape"]
+
+LOUD = {"pcm16": b"\x20\x4e", "pcmu": b"\x00", "pcma": b"\x2a"}
+"""A sample of each format that stands for the first audible one."""
+
+
+Verb = Literal["spoken", "committed", "requested", "tool_answered"]
+VerbOfAll = Literal["talk_over", "cancelled", "resume"]  # about no turn in particular
+
+
+class Deed(msgspec.Struct, frozen=True):
+    """Something we did: the verb of ``TurnRecorder`` that was told of it, and with what."""
+
+    verb: Verb | VerbOfAll
+    details: dict[str, Any] = {}
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What happened ``at`` an instant, in ns, or at most ``uncertainty`` ns before."""
+
+    at: int
+    event: Deed | ServerEvent | Unknown | Malformed
+    uncertainty: int = 0
+    turn: Turn | None = None  # whose it is; None: of all that are open
+
+
+class Tape(msgspec.Struct, kw_only=True):
+    """One turn as it was recorded, and all facts from its first to the one that closed it."""
+
+    turn: Turn
+    format: AudioFormat  # of the audio received
+    limits: Limits
+    vad: bool
+    hear_out: bool
+    buffer_ns: int
+    commit_at: int | None  # the newest commit before it began
+    closed_at: int
+    facts: list[Fact]
+
+    @property
+    def name(self) -> str:
+        """Of its file, unique in a run."""
+        turn = self.turn
+        worker = re.sub(r"[^\w.-]", "_", turn.worker)
+        return f"{worker}-{turn.caller}-{turn.call}-{turn.turn}.jsonl"
+
+
+class TapedRecorder(TurnRecorder):
+    """
+    A recorder that keeps what it is told until the turns that it concerns have closed.
+
+    Attributes:
+        tapes: Of the turns in ``finished``, in the same order.
+
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.tapes: list[Tape] = []
+        self._facts: list[Fact] = []
+        self._starts: dict[int, tuple[int, int | None]] = {}  # of open turns, by identity
+
+    def begin(self, kind: Kind, *, due: int, at: int | None, said: str = "") -> Turn:
+        """As ever; its tape begins here, or with the response that nobody asked for."""
+        turn = super().begin(kind, due=due, at=at, said=said)
+        first = len(self._facts) - (kind is Kind.UNSOLICITED)
+        self._starts[id(turn)] = first, self._commit_at
+        return turn
+
+    def receive(self, event: object, at: int, uncertainty: int = 0) -> bool:
+        """As ever; an event that names no response stands on tape with the one it was taken for."""
+        place = len(self._facts)
+        self._facts.append(Fact(at, Unknown("")))
+        milestone = super().receive(event, at, uncertainty)
+        turn, named = self._owner(event)
+        self._facts[place] = Fact(at, named, uncertainty, turn)
+        if not self._open:
+            self._facts.clear()
+        return milestone
+
+    def _owner(self, event: Any) -> tuple[Turn | None, Any]:
+        """Whose an event is: that of its response, else of the newest turn."""
+        if isinstance(event, ResponseCreated | ResponseDone):
+            response_id = event.response.id if event.response else None
+        elif hasattr(event, "response_id"):
+            response_id = event.response_id
+        else:
+            return (self._open[-1].turn if self._open else None), event
+        track = self._tracks.get(response_id) or self._newest
+        if track is not None and response_id is None:
+            event = _naming(event, track.id)
+        return (track.open.turn if track else None), event
+
+    def spoken(self, turn: Turn, at: int, audio_s: float) -> None:
+        """As ever."""
+        self._note(at, "spoken", turn, audio_s=audio_s)
+        super().spoken(turn, at, audio_s)
+
+    def committed(self, turn: Turn, at: int, event_id: str | None = None) -> None:
+        """As ever."""
+        self._note(at, "committed", turn, event_id=event_id)
+        super().committed(turn, at, event_id)
+
+    def requested(self, turn: Turn, at: int, event_id: str | None = None) -> None:
+        """As ever."""
+        self._note(at, "requested", turn, event_id=event_id)
+        super().requested(turn, at, event_id)
+
+    def tool_answered(
+        self, turn: Turn, call_id: str, at: int, outcome: str, *, valid: bool
+    ) -> None:
+        """As ever."""
+        self._note(at, "tool_answered", turn, call_id=call_id, outcome=outcome, valid=valid)
+        super().tool_answered(turn, call_id, at, outcome, valid=valid)
+
+    def talk_over(self, at: int) -> list[TruncateItem]:
+        """As ever."""
+        self._note(at, "talk_over")
+        return super().talk_over(at)
+
+    def cancelled(self, at: int) -> None:
+        """As ever."""
+        self._note(at, "cancelled")
+        super().cancelled(at)
+
+    def _note(
+        self, at: int, verb: Verb | VerbOfAll, turn: Turn | None = None, **details: Any
+    ) -> None:
+        if self._open:
+            self._facts.append(Fact(at, Deed(verb, details), 0, turn))
+
+    def _close(
+        self,
+        o: OpenTurn,
+        outcome: Outcome,
+        code: str | None,
+        phase: Phase | None = None,
+        *,
+        now: int,
+    ) -> None:
+        super()._close(o, outcome, code, phase, now=now)
+        turn = o.turn
+        start, commit_at = self._starts.pop(id(turn))
+        seen = (_seen_by(turn, fact, vad=self.vad) for fact in self._facts[start:])
+        self.tapes.append(
+            Tape(
+                turn=turn,
+                format=self.format,
+                limits=self.limits,
+                vad=o.vad,
+                hear_out=self.hear_out,
+                buffer_ns=self.buffer,
+                commit_at=commit_at,
+                closed_at=now,
+                facts=[fact for fact in seen if fact is not None],
+            )
+        )
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop the facts before all turns that are still open."""
+        first = min((start for start, _ in self._starts.values()), default=len(self._facts))
+        del self._facts[:first]
+        self._starts = {
+            turn: (start - first, commit) for turn, (start, commit) in self._starts.items()
+        }
+
+    def resume(self, at: int | None) -> None:
+        """Take it that the newest commit, of another turn, was written or received ``at``."""
+        self._commit_at = at
+
+
+def _seen_by(turn: Turn, fact: Fact, *, vad: bool) -> Fact | None:
+    """What a fact is to a turn: itself, nothing, or that something else was committed."""
+    if fact.turn is None or fact.turn is turn:
+        return fact
+    event = fact.event
+    committed = isinstance(event, Deed) and event.verb == "committed"
+    if committed or (vad and isinstance(event, SpeechStopped | BufferCommitted)):
+        return Fact(fact.at, Deed("resume"))
+    return None
+
+
+def _naming(event: Any, response_id: str) -> Any:
+    """An event that names its response."""
+    if not isinstance(event, ResponseCreated | ResponseDone):
+        return msgspec.structs.replace(event, response_id=response_id)
+    response = msgspec.structs.replace(event.response or Response(), id=response_id)
+    return msgspec.structs.replace(event, response=response)
+
+
+def replay(tape: Tape, *, buffer_ns: int | None = None) -> Turn:
+    """
+    Fold a tape again.
+
+    Args:
+        tape: Of one turn.
+        buffer_ns: Of another listener's jitter buffer. When the caller went on, talked over it or
+            lost patience stays as it was.
+
+    """
+    was = tape.turn
+    recorder = TapedRecorder(
+        identity=Identity(**{name: getattr(was, name) for name in Identity.__struct_fields__}),
+        limits=tape.limits,
+        buffer=tape.buffer_ns if buffer_ns is None else buffer_ns,
+        format=tape.format,
+        vad=tape.vad,
+        hear_out=tape.hear_out,
+    )
+    recorder.turns = was.turn
+    recorder.resume(tape.commit_at)
+    turn: Turn | None = None
+    if was.kind is not Kind.UNSOLICITED:
+        turn = recorder.begin(was.kind, due=was.due_at, at=was.written_at, said=was.said)
+    for fact in tape.facts:
+        if isinstance(fact.event, Deed):
+            about = () if fact.event.verb in get_args(VerbOfAll) else (turn,)
+            getattr(recorder, fact.event.verb)(*about, at=fact.at, **fact.event.details)
+        else:
+            recorder.receive(fact.event, fact.at, fact.uncertainty)
+    assert was.outcome is not None
+    recorder.end(was.outcome, was.code, tape.closed_at)
+    return _as_recorded(recorder.finished[0], was)
+
+
+def _as_recorded(turn: Turn, was: Turn) -> Turn:
+    """With what is no matter of the fold."""
+    for name in ("phase", "message", "session_age_s", "worker_concurrency", "cost_usd"):
+        setattr(turn, name, getattr(was, name))
+    measure(turn)
+    if Flag.SUSPECT in was.flags:
+        turn.flags.append(Flag.SUSPECT)
+    return turn
+
+
+# On disk: a header, then a line a fact: [at, "us" or "endpoint", event, uncertainty].
+
+
+class _Header(msgspec.Struct, kw_only=True):
+    schema: int = SCHEMA
+    turn: Turn
+    format: AudioFormat
+    limits: Limits
+    vad: bool
+    hear_out: bool
+    buffer_ns: int
+    commit_at: int | None
+    closed_at: int
+
+
+_header_decoder = msgspec.json.Decoder(_Header)
+
+
+def write_tape(tape: Tape, *, audio: bool = False) -> bytes:
+    """A tape as lines of JSON; ``audio``: with the sound itself."""
+    fields = {name: getattr(tape, name) for name in _Header.__struct_fields__ if name != "schema"}
+    lines = [msgspec.json.encode(_Header(**fields))]
+    for fact in tape.facts:
+        who = "us" if isinstance(fact.event, Deed) else "endpoint"
+        event = _written(fact.event, None if audio else tape.format)
+        lines.append(msgspec.json.encode([fact.at, who, event, fact.uncertainty]))
+    return b"\n".join(lines) + b"\n"
+
+
+def _written(event: object, format: AudioFormat | None) -> object:
+    """An event, its audio measured in ``format``, if given, and left out."""
+    if format is None or not isinstance(event, AudioDelta):
+        return event
+    if len(event.delta) % format.sample_bytes:
+        return event  # half a sample belongs to the next delta: measuring it here would be wrong
+    audible = first_audible(event.delta, format)
+    fields = {name: getattr(event, name) for name in ("response_id", "item_id", "content_index")}
+    return {"type": event.type, **fields, "bytes": len(event.delta), "audible": audible}
+
+
+def read_tape(path: Path) -> Tape:
+    """
+    Read a tape.
+
+    Raises:
+        ValueError: If the file is none.
+
+    """
+    first, *lines = path.read_bytes().splitlines()
+    header = _header_decoder.decode(first)
+    fields = msgspec.structs.asdict(header)
+    del fields["schema"]
+    facts = [_read_fact(line, header) for line in lines]
+    return Tape(**fields, facts=facts)
+
+
+def _read_fact(line: bytes, header: _Header) -> Fact:
+    at, who, raw, uncertainty = msgspec.json.decode(line)
+    if who == "us":
+        return Fact(at, msgspec.convert(raw, Deed), uncertainty, header.turn)
+    if "bytes" in raw:
+        raw["delta"] = _sound(raw.pop("bytes"), raw.pop("audible"), header.format)
+        return Fact(at, msgspec.convert(raw, AudioDelta), uncertainty)
+    event, _ = salvage(msgspec.json.encode(raw))
+    return Fact(at, event, uncertainty)
+
+
+def _sound(n: int, audible: int | None, format: AudioFormat) -> bytes:
+    """``n`` bytes that become audible at sample ``audible``."""
+    silence = format.silence(n)
+    if audible is None:
+        return silence
+    loud = LOUD[format.name]
+    start = audible * format.sample_bytes
+    return silence[:start] + loud + silence[start + len(loud) :]
+
+
+class Reel:
+    """
+    The tapes of a process worth keeping: of the worst turns, and of a sample of all.
+
+    Args:
+        n: How many of each.
+        seed: The sample is the same on any number of workers.
+        audio: Whether their sound is kept.
+
+    """
+
+    def __init__(self, n: int, seed: int, *, audio: bool = False) -> None:
+        self._n = n
+        self._seed = seed
+        self._audio = audio
+        self._worst: list[tuple[tuple[bool, float], str]] = []
+        self._sample: list[tuple[float, str]] = []
+        self._written: dict[str, bytes] = {}
+
+    def offer(self, tape: Tape, redact: Callable[[str], str] = str) -> None:
+        """Keep a tape if it is one of those; ``redact`` takes the secrets out of its text."""
+        name, turn = tape.name, tape.turn
+        chance = random.Random(f"{self._seed}/{turn.caller}/{turn.call}/{turn.turn}").random()
+        dropped = (
+            _push(self._worst, (_badness(turn), name), self._n),
+            _push(self._sample, (chance, name), self._n),
+        )
+        if dropped == (name, name):
+            return
+        self._written[name] = redact(write_tape(tape, audio=self._audio).decode()).encode()
+        kept = {name for _, name in (*self._worst, *self._sample)}
+        for lost in set(dropped) - kept - {None}:
+            self._written.pop(str(lost), None)
+
+    @property
+    def tapes(self) -> dict[str, bytes]:
+        """What was kept, by the names of their files."""
+        return dict(sorted(self._written.items()))
+
+
+def _push(heap: list[Any], entry: tuple[Any, str], n: int) -> str | None:
+    """Add an entry; the name of the one that no longer belongs to the ``n`` largest."""
+    if len(heap) < n:
+        heapq.heappush(heap, entry)
+        return None
+    name: str = heapq.heappushpop(heap, entry)[1]
+    return name
+
+
+def _badness(turn: Turn) -> tuple[bool, float]:
+    """Failed turns are worse than slow ones."""
+    latencies = (turn.metrics.get(name) for name in ("ttfa", "ttfa_request"))
+    return turn.failed or turn.unanswered, max((s for s in latencies if s is not None), default=0.0)

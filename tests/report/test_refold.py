@@ -1,0 +1,63 @@
+import io
+
+import pytest
+from rich.console import Console
+from tape import Script, audio, created, done, ms
+
+from harness.cli import main
+from harness.metrics import measure
+from harness.report.refold import print_refolded, read_tapes
+from harness.tape import TapedRecorder, write_tape
+
+
+class Taped(Script):
+    recorder_class = TapedRecorder
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with the tape of one turn: audible after 400 ms, silent for 100 ms in the middle."""
+    script = Taped()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(200)), (800, audio(100)), (900, done()))
+    script.until(ms(5))
+    (tape,) = script.recorder.tapes
+    measure(tape.turn)
+    (tmp_path / "tapes").mkdir()
+    (tmp_path / "tapes" / tape.name).write_bytes(write_tape(tape))
+    return tmp_path
+
+
+def printed(run, buffer_s):
+    out = io.StringIO()
+    print_refolded(Console(file=out, width=60), read_tapes(run), buffer_s)
+    rows = [line.strip("│ ").split("│") for line in out.getvalue().splitlines() if "│" in line]
+    return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def test_another_buffer_is_shown_beside_the_one_that_was_heard_through(run):
+    table = printed(run, 0.25)
+
+    assert table["ttfa_audible, median"] == ["0.400 s", "0.550 s"]
+    assert table["gaps"] == ["1", "0"]
+    assert table["gaps together"] == ["0.100 s", "0.000 s"]
+
+
+def test_the_command_leaves_the_report_as_it_is(run, capsys):
+    assert main(["report", str(run), "--jitter-buffer", "200ms"]) == 0
+
+    assert "1 taped turns" in capsys.readouterr().out
+    assert sorted(path.name for path in run.iterdir()) == ["tapes"]
+
+
+def test_a_run_without_tapes_is_one_clear_line(tmp_path, capsys):
+    assert main(["report", str(tmp_path), "--jitter-buffer", "200ms"]) == 2
+    assert "record some with --record N" in capsys.readouterr().err
+
+
+def test_a_damaged_tape_is_one_clear_line(run, capsys):
+    (path,) = (run / "tapes").iterdir()
+    path.write_bytes(path.read_bytes()[:50])
+
+    assert main(["report", str(run), "--jitter-buffer", "200ms"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
