@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -13,12 +12,12 @@ from gevent.event import Event
 
 from harness import __version__
 from harness.sinks.prometheus import Page
-from harness.sinks.rundir import RunDirectory, RunDirectoryError, check_writable
+from harness.sinks.rundir import RunDirectory, RunDirectoryError
 from harness.sinks.tally import Labels, Tally, merge
-from harness.swarm.cli_options import check_values, safe_values
-from harness.swarm.embedded import EmbeddedSimulator, SimulatorError
+from harness.swarm.cli_options import safe_values
+from harness.swarm.embedded import SimulatorError
+from harness.swarm.gate import Gate
 from harness.swarm.live import LiveView, Progress, percentile
-from harness.swarm.preflight import probe_targets
 from harness.swarm.recording import Recording, describe_run
 from harness.swarm.rows import VOICE
 from harness.swarm.setup import Setup, SetupError
@@ -33,8 +32,6 @@ from harness.swarm.web import (
 
 __all__ = ["FrontStation"]
 
-logger = logging.getLogger("harness")
-
 
 class FrontStation(Station):
     """
@@ -47,9 +44,9 @@ class FrontStation(Station):
     def __init__(self, environment: Any, web_ui: Any) -> None:
         super().__init__(environment)
         self.web_ui = web_ui
+        self.gate = Gate(self, dials=self.dials)
         self.recording: Recording | None = None
         self._ended: Recording | None = None
-        self._simulator: EmbeddedSimulator | None = None
         self._finishing: gevent.Greenlet[..., None] | None = None
         self._shutting_down: Any = None  # the greenlet that is at it
         self._servers: list[MetricsServer] = []
@@ -89,74 +86,38 @@ class FrontStation(Station):
     def prepare(self) -> None:
         """Check what can be checked, and open what serves; exits with one line if it can't be."""
         self.options.only_summary = True  # our own view takes the place of Locust's tables
-        self._check_ports()
         try:
-            check_values(vars(self.options))
-            check_writable(Path(self.options.run_dir))
-            self.given_hosts = self._hosts_or_simulator()
-            if self.given_hosts:
-                self._preflight()
+            self._check_web_port()
+            self.gate.open()
+            self._serve(metrics_page(self.tally))
         except (ValueError, RunDirectoryError, SimulatorError) as error:
             self.refuse(str(error))
-        page = metrics_page(self.tally)
-        if self.web_ui is not None:
-            check_start_form(self.web_ui, self._check_form)
-            add_metrics(self.web_ui, page)
-        self._serve_metrics(page)
 
     def refuse(self, reason: str) -> None:
         """Don't start: one line, exit code 2, nothing left running."""
-        if self._simulator is not None:
-            self._simulator.stop()
+        self.gate.close()
         refuse(reason)
 
-    @property
-    def starts_by_itself(self) -> bool:
-        """Whether load starts without anyone pressing a button."""
-        return bool(self.options.headless or self.options.autostart)
-
-    def _check_ports(self) -> None:
+    def _check_web_port(self) -> None:
         web_ui = self.web_ui
         if web_ui is not None and not port_is_free(web_ui.host, web_ui.port):
-            refuse(f"port {web_ui.port} is taken: choose another with --web-port")
+            raise SetupError(f"port {web_ui.port} is taken: choose another with --web-port")
 
-    def _serve_metrics(self, page: Page) -> None:
-        if not self.options.metrics_port:
-            return
-        port = int(self.options.metrics_port)
-        try:
-            self._servers.append(MetricsServer(port, page))
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            self.refuse(f"can't serve metrics on port {port}: {reason}; choose another")
+    def _serve(self, page: Page) -> None:
+        if self.web_ui is not None:
+            check_start_form(self.web_ui, self._check_form)
+            add_metrics(self.web_ui, page)
+        if self.options.metrics_port:
+            port = int(self.options.metrics_port)
+            try:
+                self._servers.append(MetricsServer(port, page))
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                message = f"can't serve metrics on port {port}: {reason}; choose another"
+                raise SetupError(message) from None
 
-    def _hosts_or_simulator(self) -> list[str]:
-        hosts = self.hosts()
-        if hosts:
-            return hosts
-        if not self.dials:
-            if self.starts_by_itself:
-                raise SetupError("a master starts no simulator: name a host with --host")
-            return []
-        self._simulator = EmbeddedSimulator(Path(self.options.run_dir))
-        self.environment.host = self._simulator.url
-        say(f"no --host: calling the embedded simulator at {self._simulator.url}")
-        return [self._simulator.url]
-
-    def _preflight(self) -> None:
-        setup = self.read_setup(self.given_hosts, dials=self.dials)
-        for notice in setup.notices:
-            say(notice)
-        if self.starts_by_itself and self.dials and self._simulator is None:
-            probe_targets(setup)
-
-    def _check_form(self, posted: Mapping[str, Any], host: str | None) -> None:
-        check_values(posted)
-        setup = self.read_setup(self.given_hosts, posted=posted, host=host, dials=self.dials)
-        for notice in setup.notices:
-            logger.warning(notice)
-        if self.dials and self.recording is None:
-            probe_targets(setup)
+    def _check_form(self, posted: Mapping[str, Any]) -> None:
+        self.gate.check_form(posted, running=self.recording is not None)
 
     # A run.
 
@@ -164,11 +125,10 @@ class FrontStation(Station):
         """A test starts: make its directory, let callers begin."""
         if self._finishing is not None:
             self._finishing.join()  # the run before is being reported
-        self.trouble, self.environment.process_exit_code = "", None
-        if self._simulator is not None and not self.environment.host:
-            self.environment.host = self._simulator.url  # cleared in the form
+        self.trouble = ""
+        self.environment.process_exit_code = 2  # until a report has judged it
         try:
-            setup = self.read_setup(self.given_hosts, dials=self.dials)
+            setup = self.gate.read_setup()
             self.recording = self._record(setup)
         except (SetupError, RunDirectoryError) as error:
             self.abandon(str(error))
@@ -190,7 +150,6 @@ class FrontStation(Station):
             return
         self.trouble = reason
         say(reason)
-        self.environment.process_exit_code = 2
         gevent.spawn(self.runner.quit if self.options.headless else self.runner.stop)
 
     def shut_down(self) -> None:
@@ -202,8 +161,7 @@ class FrontStation(Station):
         self.close_run()
         for server in self._servers:
             server.stop()
-        if self._simulator is not None:
-            self._simulator.stop()
+        self.gate.close()
 
     def interrupt(self) -> None:
         """Ctrl-C: end the calls."""
@@ -223,7 +181,7 @@ class FrontStation(Station):
             options=safe_values(vars(self.options)),
             target=setup.targets,
             load=self._load(),
-            truth=self._simulator.truth if self._simulator else None,
+            truth=self.gate.simulator.truth if self.gate.simulator else None,
         )
         directory = RunDirectory.create(Path(self.options.run_dir), run)
         return Recording(directory, self.abandon)
@@ -250,8 +208,9 @@ class FrontStation(Station):
         if self._watch is not None:
             self._watch.kill()
         self._view.stop()
-        recording.finish(users_max=self._users_max, **facts)
-        self.environment.process_exit_code = 2 if self.trouble else recording.exit_code
+        recording.finish(users_max=self._users_max, trouble=self.trouble or None, **facts)
+        if not self.trouble:
+            self.environment.process_exit_code = recording.exit_code
         self.recording, self._finishing = None, None
         self._ended = recording
         if not self.options.headless:

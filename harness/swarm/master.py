@@ -66,7 +66,7 @@ class MasterStation(FrontStation):
             self.runner.send_message(RUN, self._announcement(self.recording), client_id)
 
     def _announcement(self, recording: Recording) -> dict[str, Any]:
-        return {"run": recording.directory.id, "given_hosts": self.given_hosts}
+        return {"run": recording.directory.id, "given_hosts": self.gate.given_hosts}
 
     def on_report(self, client_id: str, data: dict[str, Any]) -> None:
         """A worker reports: take what is ours."""

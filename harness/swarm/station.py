@@ -54,9 +54,9 @@ class Station:
         self.environment.stop_timeout = 0
         self.runner.user_greenlets.kill(block=False)
 
-    def hosts(self, override: str | None = None) -> list[str]:
+    def hosts(self, posted: str | None = None) -> list[str]:
         """Whom users call: the host given for all, else those of their classes."""
-        host = override or self.environment.host
+        host = posted or self.environment.host
         if host:
             return [host]
         return sorted({cls.host for cls in self.environment.user_classes if cls.host})
@@ -66,7 +66,6 @@ class Station:
         given_hosts: list[str],
         *,
         posted: Mapping[str, Any] | None = None,
-        host: str | None = None,
         dials: bool = True,
     ) -> Setup:
         """
@@ -76,8 +75,10 @@ class Station:
             SetupError: If it makes no sense.
 
         """
-        values = {**vars(self.options), **(posted or {})}
-        return read_setup(values, self.hosts(host), given_hosts=given_hosts, dials=dials)
+        posted = posted or {}
+        values = {**vars(self.options), **posted}
+        hosts = self.hosts(posted.get("host"))
+        return read_setup(values, hosts, given_hosts=given_hosts, dials=dials)
 
 
 def wait_until(condition: Callable[[], bool], limit: float) -> bool:

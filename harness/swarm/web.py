@@ -19,13 +19,13 @@ __all__ = ["MetricsServer", "add_metrics", "check_start_form", "metrics_page", "
 PAUSE = 0.0005  # seconds: a timer, so that the event loop polls
 
 
-def check_start_form(web_ui: Any, check: Callable[[Mapping[str, Any], str | None], None]) -> None:
+def check_start_form(web_ui: Any, check: Callable[[Mapping[str, Any]], None]) -> None:
     """
     Refuse what the form posts, with the message shown in the UI, before Locust starts with it.
 
     Args:
         web_ui: Locust's.
-        check: Given the values posted and the host, if one was; raises ``ValueError``.
+        check: Given the fields posted; raises ``ValueError``.
 
     """
     start = web_ui.app.view_functions["locust.swarm"]
@@ -35,7 +35,7 @@ def check_start_form(web_ui: Any, check: Callable[[Mapping[str, Any], str | None
         posted = request.form.to_dict()
         try:
             _refuse_forbidden(posted)
-            check(posted, posted.get("host"))
+            check(posted)
         except ValueError as error:
             host = web_ui.environment.host
             return jsonify({"success": False, "message": str(error), "host": host})

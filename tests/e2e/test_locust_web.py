@@ -12,37 +12,19 @@ from locusts import Locust, wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from harness.options import OPTIONS, TIMEOUT_OPTIONS
+
 pytestmark = pytest.mark.e2e
 
 CORPUS = ("--corpus", "say")
 SHORT = {"listen": "done", "pause": "50ms", "turns": "2"}
-WRONG = {
-    "dialect": "klingon",
-    "turn_detection": "loud",
-    "audio_format": "mp3",
-    "frame_ms": "5",
-    "noise": "nowhere.wav",
-    "turns": "0",
-    "pause": "soon",
-    "patience": "0",
-    "listen": "never",
-    "jitter_buffer": "-1ms",
-    "speaks_first": "maybe",
-    "tool_rate": "2",
-    "tool_latency": "uniform(1s)",
-    "barge_in_rate": "often",
-    "seed": "lucky",
-    "slo": "ttfa<1s",
-    **{
-        f"timeout_{phase}": "0s"
-        for phase in (
-            *("connect", "session", "detection", "first_audio"),
-            *("stall", "response", "tool", "close"),
-        )
-    },
-}
-FREE = {"model", "voice", "instructions", "transcription", "tool_choice"}
-FORBIDDEN = {"corpus", "session", "header", "ca_file", "send_key_to", "run_dir", "metrics_port"}
+OURS = (*OPTIONS, *TIMEOUT_OPTIONS)
+IN_FORM = [option for option in OURS if option.form]
+FORBIDDEN = [option for option in OURS if not option.form]
+
+
+def can_be_wrong(option):
+    return option.choices or option.parse is not str or option.name == "slo"
 
 
 class WebUI:
@@ -117,16 +99,16 @@ def test_the_untouched_form_starts_a_test_and_the_next_one_starts_clean(web_ui):
 
 def test_a_wrong_value_of_any_field_is_told_in_the_ui_and_nothing_starts(web_ui):
     form = web_ui.form()
-    assert form.keys() - {"host", "user_count", "spawn_rate", "run_time"} == WRONG.keys() | FREE
+    assert form.keys() >= {option.name for option in IN_FORM}
 
-    for name, value in WRONG.items():
-        answer = web_ui.post("/swarm", **form | {name: value})
-        assert not answer["success"]
-        assert answer["message"].startswith("--" + name.replace("_", "-")), answer
+    for option in filter(can_be_wrong, IN_FORM):
+        answer = web_ui.post("/swarm", **form | {option.name: "nonsense of a kind"})
+        assert not answer["success"], option.flag
+        assert answer["message"].startswith(option.flag), answer
         assert "\n" not in answer["message"]
-    for name in FORBIDDEN:
-        answer = web_ui.post("/swarm", **form | {name: "evil.example"})
-        assert not answer["success"]
+    for option in FORBIDDEN:
+        answer = web_ui.post("/swarm", **form | {option.name: "evil.example"})
+        assert not answer["success"], option.flag
         assert "command line" in answer["message"]
     unreachable = web_ui.post("/swarm", **form | {"host": "ws://127.0.0.1:9"})
     assert not unreachable["success"]
