@@ -8,7 +8,8 @@ from harness.audio import PCM16, PCMA, PCMU
 from harness.metrics import measure
 from harness.realtime.events import AudioDelta, Malformed, Unknown
 from harness.records import Flag, Kind, Outcome
-from harness.tape import Reel, TapedRecorder, read_tape, replay, write_tape
+from harness.reel import Reel, read_tape, write_tape
+from harness.tape import TapedRecorder, replay
 
 
 class Taped(Script):

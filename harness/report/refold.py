@@ -9,7 +9,8 @@ from rich.table import Table
 
 from harness.errors import CommandError
 from harness.records import Turn
-from harness.tape import Tape, read_tape, replay
+from harness.reel import read_tape
+from harness.tape import Tape, replay
 
 __all__ = ["print_refolded", "read_tapes"]
 

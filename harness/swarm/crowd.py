@@ -5,9 +5,9 @@ from typing import Protocol
 
 from harness.health import HealthMonitor
 from harness.records import Health, Session, Turn
+from harness.reel import Reel
 from harness.swarm.callers import Numbers
 from harness.swarm.setup import Setup
-from harness.tape import Reel
 from harness.tools import SimulatedTools
 
 __all__ = ["Crowd", "Sink"]

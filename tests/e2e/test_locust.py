@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from locusts import LOCUSTFILE, Locust, alive, children, truth, wait_until
 
-from harness.tape import read_tape, replay
+from harness.reel import read_tape
+from harness.tape import replay
 
 pytestmark = pytest.mark.e2e
 

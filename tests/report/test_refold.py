@@ -6,8 +6,9 @@ from tape import Script, audio, created, done, ms
 
 from harness.cli import main
 from harness.metrics import measure
+from harness.reel import write_tape
 from harness.report.refold import print_refolded, read_tapes
-from harness.tape import TapedRecorder, write_tape
+from harness.tape import TapedRecorder
 
 
 class Taped(Script):
