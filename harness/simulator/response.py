@@ -181,7 +181,7 @@ class Response:
                 call_id=call_id,
                 delta=piece,
             )
-        yield self._event(
+        yield self._stamped(
             "response.function_call_arguments.done",
             **self._place,
             call_id=call_id,
@@ -194,6 +194,8 @@ class Response:
         """End the open item as far as it came."""
         item, place = self._open, self._place
         assert item is not None
+            self.truth,
+            ("call_out",),
         item.wire["status"] = status
         if item.wire["type"] == "function_call":
             item.wire["arguments"] = self._said

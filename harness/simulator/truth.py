@@ -43,6 +43,7 @@ class Truth(msgspec.Struct, kw_only=True):
     first_out: int | None = None  # first audio delta
     first_audible_out: int | None = None  # the delta with the first audible sample
     last_out: int | None = None  # last audio delta
+    call_out: int | None = None  # last function call complete
     done_out: int | None = None
     cancel_in: int | None = None
     tool_output_in: int | None = None  # the newest before a tool_followup

@@ -84,6 +84,8 @@ def test_the_output_of_a_tool_is_answered_aloud():
     assert (followup.kind, followup.tool_calls) == ("tool_followup", 0)
     assert followup.tool_output_in == followup.created_out
     assert call.tool_output_in is None
+    assert call.call_out == call.done_out
+    assert followup.call_out is None
 
 
 def test_an_output_needs_its_call():

@@ -35,6 +35,7 @@ def test_a_line_holds_each_instant_of_a_response():
         "first_out": 950 * MS,
         "first_audible_out": 1050 * MS,
         "last_out": 1250 * MS,
+        "call_out": None,
         "done_out": 1250 * MS,
         "cancel_in": None,
         "tool_output_in": None,
