@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from locusts import ROOT, Running
+from locusts import ROOT, Running, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -43,6 +43,14 @@ def target(checkout):
         yield simulator.wait_for(r"listening on (ws://[\d.:]+)")[1]
 
 
+def page_of_the_web_ui():
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:18089/") as page:
+            return page.read().decode()
+    except OSError:
+        return None
+
+
 def run(arguments, folder, code=0):
     """What the command said; it must end with this exit code."""
     done = subprocess.run(
@@ -57,8 +65,7 @@ def test_the_web_ui_opens_with_the_embedded_simulator_as_host(checkout):
     port = {"LOCUST_WEB_PORT": "18089"}
     with Running(command(r".*realtime\.py$"), checkout, **port) as locust:
         locust.wait_for("calling the embedded simulator")
-        with urllib.request.urlopen("http://127.0.0.1:18089/") as page:
-            assert page.status == 200
+        assert "start" in wait_until(page_of_the_web_ui, 20, lambda: locust.text).lower()
         locust.process.send_signal(signal.SIGTERM)
         locust.wait()
 
