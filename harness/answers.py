@@ -20,6 +20,7 @@ from harness.realtime.events import (
     AudioDelta,
     BufferCommitted,
     Error,
+    IdleTimeout,
     InputTranscript,
     Item,
     OutputItemAdded,
@@ -88,6 +89,7 @@ class Answers:
         self._newest: Track | None = None
         self._commit_at: int | None = None
         self._follow_up: OpenTurn | None = None
+        self._idle = False  # the endpoint waited for the caller in vain, and will say so
 
     def begin(self, kind: Kind, *, due: int, at: int | None, said: str = "") -> Turn:
         """Open a turn: its first frame, or its request, was due and written at these instants."""
@@ -188,6 +190,7 @@ class Answers:
 
     def _begin_response(self, response_id: str, at: int, uncertainty: int) -> Track:
         o, role = self._belongs(at)
+        self._idle = False
         track = Track(response_id, o, role, at)
         self.responses += 1
         while len(self._tracks) >= KEPT_TRACKS:
@@ -218,7 +221,8 @@ class Answers:
         if not self._open:
             turn = self.begin(Kind.UNSOLICITED, due=at, at=None)
             self._open[-1].speech_end = at
-            assert turn is self._open[-1].turn
+            if self._idle:
+                turn.flags.append(Flag.IDLE_TIMEOUT)
         o = self._open[-1]
         end, commit = o.speech_end, self._commit_at
         early = end is None or at < end
@@ -251,6 +255,10 @@ class Answers:
                 o.detected = at
                 self._mark(o, "detected", at, uncertainty)
         return True
+
+    def _idle_timeout(self, event: IdleTimeout, at: int, uncertainty: int) -> bool:
+        self._idle = True
+        return False
 
     def _item_added(self, event: OutputItemAdded, at: int, uncertainty: int) -> bool:
         track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
@@ -417,6 +425,7 @@ _FOLD: dict[type, Callable[[Answers, Any, int, int], bool]] = {
     ArgumentsDone: Answers._arguments_done,
     SpeechStopped: Answers._detected,
     BufferCommitted: Answers._committed,
+    IdleTimeout: Answers._idle_timeout,
     InputTranscript: Answers._input_transcript,
     Error: Answers._error,
 }

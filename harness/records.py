@@ -90,6 +90,7 @@ class Flag(StrEnum):
     INTERRUPTED = "interrupted"  # the caller talked over it
     TEXT_ONLY = "text_only"  # an answer without audio in an audio session
     CENSORED = "censored"  # left out of percentiles: cut, cancelled before audio, premature only
+    IDLE_TIMEOUT = "idle_timeout"  # the endpoint spoke since the caller did not
     SECOND_ANSWER = "second_answer"  # more than one response to one commit
 
 

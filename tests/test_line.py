@@ -1,41 +1,27 @@
 """What becomes of a call's turns and sessions, whatever the endpoint does to them."""
 
 import json
-import random
 
 import ga
 import gevent
 import pytest
+from caller import Caller
 from partner import Partner
 
-from harness.call import Call, CallEnded
-from harness.corpus import load_corpus
-from harness.options import parse_workload
-from harness.realtime.dialects import parse_endpoint
+from harness.call import CallEnded
 from harness.realtime.errors import LISTED_CODES
-from harness.records import Identity, Outcome, Phase, SessionOutcome
+from harness.records import Outcome, Phase, SessionOutcome
 from harness.tools import tool
 
 OK = (SessionOutcome.ENDED, None)
 
 
-class Line:
-    """A call to a scripted endpoint, and the records it left."""
+class Line(Caller):
+    """A call to a scripted endpoint."""
 
-    def __init__(self, monkeypatch, tools=(), **options):
+    def __init__(self, monkeypatch, **options):
         self.partner = Partner(monkeypatch)
-        self.turns, self.sessions = [], []
-        workload = parse_workload({"listen": "done", "pause": "0s", **options})
-        self.call = Call(
-            parse_endpoint("ws://127.0.0.1:9", model="m", api_key="sk-secret-key"),
-            workload,
-            corpus=load_corpus(),
-            identity=Identity(run="r"),
-            rng=random.Random(1),
-            on_turn=self.turns.append,
-            on_session=self.sessions.append,
-            tools=tools,
-        )
+        super().__init__("ws://127.0.0.1:9", api_key="sk-secret-key", pause="0s", **options)
 
     def answer(self, *rounds):
         """Answer each response.create with the next of these messages; the last ones repeat."""

@@ -1,45 +1,20 @@
 """Calls over real sockets to a simulator in its own process, held against its truth log."""
 
-import random
 from contextlib import contextmanager
 
 import gevent
 import pytest
+from caller import Caller
 from endpoint import running_simulator
 
 from harness.adapter import RealtimeAdapter, SessionFailed
 from harness.audio import AudioChunk
-from harness.call import Call, CallEnded
-from harness.corpus import load_corpus
-from harness.options import parse_workload
-from harness.realtime.dialects import parse_endpoint
-from harness.records import Flag, Identity, Kind, Outcome, Phase, SessionOutcome
+from harness.call import CallEnded
+from harness.records import Flag, Kind, Outcome, Phase, SessionOutcome
 
 pytestmark = pytest.mark.e2e
 
 LATEST = 250_000_000  # ns: on a busy machine a message may be read late, never early
-
-
-class Caller:
-    """What one call left behind."""
-
-    def __init__(self, url, *, seed=1, stopping=lambda: False, **options):
-        self.turns, self.sessions = [], []
-        workload = parse_workload({"pause": "10ms", "listen": "done", **options})
-        self.call = Call(
-            parse_endpoint(url, model=workload.model),
-            workload,
-            corpus=load_corpus(),
-            identity=Identity(run="r", caller=seed),
-            rng=random.Random(seed),
-            on_turn=self.turns.append,
-            on_session=self.sessions.append,
-            stopping=stopping,
-        )
-
-    @property
-    def ended(self):
-        return self.sessions[-1]
 
 
 def truth_of(simulator, turns):
