@@ -183,6 +183,8 @@ class Response:
             )
         yield self._stamped(
             "response.function_call_arguments.done",
+            self.truth,
+            ("call_out",),
             **self._place,
             call_id=call_id,
             name=tool.name,
@@ -194,8 +196,6 @@ class Response:
         """End the open item as far as it came."""
         item, place = self._open, self._place
         assert item is not None
-            self.truth,
-            ("call_out",),
         item.wire["status"] = status
         if item.wire["type"] == "function_call":
             item.wire["arguments"] = self._said
