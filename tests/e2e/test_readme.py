@@ -65,7 +65,7 @@ def test_the_web_ui_opens_with_the_embedded_simulator_as_host(checkout):
     port = {"LOCUST_WEB_PORT": "18089"}
     with Running(command(r".*realtime\.py$"), checkout, **port) as locust:
         locust.wait_for("calling the embedded simulator")
-        assert "start" in wait_until(page_of_the_web_ui, 20, lambda: locust.text).lower()
+        assert "/v1/realtime" in wait_until(page_of_the_web_ui, 20, lambda: locust.text)
         locust.process.send_signal(signal.SIGTERM)
         locust.wait()
 
