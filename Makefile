@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench dashboards k8s lock clean
 .DEFAULT_GOAL := help
 
 help: ## what one can do
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .venv/ready: requirements.txt pyproject.toml
 	@echo "Setting up .venv, once: about a minute"
@@ -15,18 +15,22 @@ help: ## what one can do
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv/k8s: .venv/ready k8s/requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r k8s/requirements.txt
+	@touch $@
+
 demo: .venv/ready ## a short load test against the embedded simulator, report at the end
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/locust -f locustfiles/realtime.py --headless -u 24 -r 6 -t 100s
 
-test: .venv/ready ## everything CI runs: style, types, unit, contract and e2e tests
+test: .venv/ready .venv/k8s ## everything CI runs: style, types, unit, contract and e2e tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 check: .venv/ready ## the fast part, before every commit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -m "not e2e"
+	@$(BIN)/python -m pytest -n 2 -m "not e2e"
 
 format: .venv/ready ## put the code in shape
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .
@@ -34,10 +38,20 @@ format: .venv/ready ## put the code in shape
 bench: .venv/ready ## what the harness itself costs, per user and per event, against peers
 	@$(BIN)/python -m bench
 
+dashboards: .venv/ready ## write dashboards and alerts from the table of metrics
+	@$(BIN)/python -m dashboards.make
+
+k8s: .venv/k8s ## render and validate the manifests of a load test in a cluster, and its image
+	@$(BIN)/python -m k8s.render
+	@$(BIN)/hadolint Dockerfile
+
 lock: .venv/ready ## pin what pyproject.toml asks for, with hashes
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--no-emit-index-url --no-emit-find-links --all-extras --group dev --upgrade \
 		-o requirements.txt pyproject.toml build-requirements.in
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--no-emit-index-url --no-emit-find-links --constraint requirements.txt --upgrade \
+		-o k8s/requirements.txt k8s/requirements.in
 
 clean: ## forget .venv and caches; runs stay
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
