@@ -7,7 +7,6 @@ from typing import Any
 import gevent
 
 from harness.sinks.counting import CountingSink
-from harness.sinks.prometheus import Page
 from harness.sinks.tally import Tally
 from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
@@ -16,7 +15,7 @@ from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
 from harness.swarm.station import Station, say
-from harness.swarm.web import MetricsServer
+from harness.swarm.web import MetricsServer, metrics_page
 
 __all__ = ["WorkerStation"]
 
@@ -95,8 +94,8 @@ class WorkerStation(Station):
             sinks=[self._shipper, self._counting, LocustRows(self.environment.events.request)],
             users=lambda: int(self.runner.user_count),
             list_tools=self._counting.list_tools,
-            keep=self._shipper.on_file,
             abandon=self.abandon,
+            keep=self._shipper.on_file,
         )
         self.crowd.begin()
 
@@ -148,7 +147,7 @@ class WorkerStation(Station):
         if self.options.processes:
             port += 1 + self.runner.worker_index
         try:
-            self._server = MetricsServer(port, Page(self._tally, time.monotonic))
+            self._server = MetricsServer(port, metrics_page(self._tally))
         except OSError as error:
             say(f"{self.name}: can't serve metrics on port {port}: {error.strerror or error}")
 
