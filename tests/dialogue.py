@@ -30,7 +30,8 @@ def settings(**given):
     for name in ("ttfa", "answer"):
         if isinstance(given.get(name), str):
             given[name] = parse_distribution(given[name])
-    return Settings(**{"ttfa": parse_distribution("300ms"), "tool_rate": 0.0, **given})
+    defaults = {"ttfa": parse_distribution("300ms"), "answer_audio": "tone", "tool_rate": 0.0}
+    return Settings(**{**defaults, **given})
 
 
 class Dialogue:

@@ -1,11 +1,13 @@
-"""What an endpoint answers, drawn from a seed: how soon, how long, which tool, which words."""
+"""What an endpoint answers, drawn from a seed: how soon, how long, which words, which tool."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.simulator.phrases import phrases
 from harness.simulator.tool_arguments import example_arguments
 
 if TYPE_CHECKING:
@@ -15,16 +17,6 @@ if TYPE_CHECKING:
     from harness.simulator.settings import Settings
 
 __all__ = ["Answer", "ToolUse", "draw_answer"]
-
-_WORDS_PER_SECOND = 2.6
-_TEXT = (
-    "Sure, I can help you with that. Let me have a look at what we have for this evening. There is "
-    "a table for two by the window at eight, and another one in the garden at half past seven. "
-    "Which of them would you like? I can put it under your name right away. You will get a message "
-    "with all the details in a moment. If anything changes on your side, just call us again and "
-    "we will find another time together. Is there anything else that I can do for you today? "
-)
-_WORDS = _TEXT.split()
 
 
 class ToolUse(msgspec.Struct, frozen=True):
@@ -38,15 +30,10 @@ class Answer(msgspec.Struct, frozen=True):
     """What to say, or which tool to call instead."""
 
     first_ns: int  # from the request to the first output
+    phrase: int  # of those the endpoint has to say
     deltas: int  # of audio
-    pieces: tuple[str, ...]  # of the transcript, one a delta
     tool: ToolUse | None = None
     cut_short: bool = False  # by max_output_tokens
-
-    @property
-    def words(self) -> str:
-        """All that is said."""
-        return "".join(self.pieces)
 
 
 def draw_answer(
@@ -71,29 +58,29 @@ def draw_answer(
 
     """
     first_ns = round(settings.ttfa.sample(rng) * 1e9)
-    seconds = settings.answer.sample(rng)
-    asked, place = rng.random(), rng.randrange(len(_WORDS))
-    deltas = max(1, round((seconds * 1000 + settings.silence_ms) / settings.delta_ms))
+    phrase, deltas = _draw_phrase(settings, rng)
+    asked = rng.random()
     most = params.max_output_tokens or config.max_output_tokens
     limit = deltas if most == "inf" else max(1, int(most) * 50 // settings.delta_ms)
     return Answer(
         first_ns=first_ns,
+        phrase=phrase,
         deltas=min(deltas, limit),
-        pieces=_pieces(min(deltas, limit), settings.delta_ms, place),
         tool=_tool(settings, config, params, asked, followup=followup, said=said),
         cut_short=limit < deltas,
     )
 
 
-def _pieces(deltas: int, delta_ms: int, place: int) -> tuple[str, ...]:
-    """The words of each delta, at speaking pace; some deltas carry none."""
-    pieces, spoken = [], 0
-    for delta in range(1, deltas + 1):
-        until = max(1, int(delta * delta_ms / 1000 * _WORDS_PER_SECOND))
-        words = [_WORDS[(place + n) % len(_WORDS)] for n in range(spoken, until)]
-        pieces.append(" ".join(words) if not spoken else "".join(f" {word}" for word in words))
-        spoken = until
-    return tuple(pieces)
+def _draw_phrase(settings: Settings, rng: random.Random) -> tuple[int, int]:
+    """Which phrase, and how many deltas of it: the whole, unless a length was asked for."""
+    known = phrases(settings.answer_audio)
+    if settings.answer is None:
+        phrase = rng.randrange(len(known))
+        length_ms = known[phrase].seconds * 1000 + settings.silence_ms
+        return phrase, max(1, math.ceil(length_ms / settings.delta_ms))
+    length_ms = settings.answer.sample(rng) * 1000 + settings.silence_ms
+    phrase = rng.choice([index for index, one in enumerate(known) if one.whole])
+    return phrase, max(1, round(length_ms / settings.delta_ms))
 
 
 def _tool(

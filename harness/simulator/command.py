@@ -19,6 +19,7 @@ from harness.errors import CommandError
 from harness.simulator.access import Access
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.loop import precise_loop
+from harness.simulator.phrases import SOUNDS
 from harness.simulator.server import Server
 from harness.simulator.settings import Settings
 from harness.simulator.truth import TruthLog
@@ -45,9 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--answer",
         type=_distribution,
-        default="uniform(1.5s, 3.5s)",
         metavar="DIST",
-        help="Length of the answers' audio",
+        help="Length of the answers' audio, cut or repeated; not given: whole sentences",
+    )
+    add(
+        "--answer-audio",
+        choices=SOUNDS,
+        default=defaults.answer_audio,
+        help="What answers sound like; a tone is heard from its first sample",
     )
     add(
         "--delta-ms",
@@ -107,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(
         ttfa=args.ttfa,
         answer=args.answer,
+        answer_audio=args.answer_audio,
         delta_ms=args.delta_ms,
         silence_ms=args.silence_ms,
         speed=args.speed,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from harness.audio import PCM16, PCMA, PCMU, AudioFormat
+from harness.simulator.phrases import phrases
 from harness.simulator.settings import Settings
 from harness.simulator.track import Track, track
 from harness.simulator.truth import Totals, Truth
@@ -37,8 +38,9 @@ class Endpoint:
 
     def prepare(self) -> None:
         """Make what answers sound like before anyone asks: it takes a moment."""
-        for known in (PCM16, PCMU, PCMA):
-            self.track(known)
+        for phrase in range(len(phrases(self.settings.answer_audio))):
+            for known in (PCM16, PCMU, PCMA):
+                self.track(phrase, known)
 
     def knows(self, model: str) -> bool:
         """Whether there is such a model."""
@@ -63,6 +65,7 @@ class Endpoint:
         """The randomness of one response: the same for the same seed, whatever else goes on."""
         return random.Random(f"{self.settings.seed}/{session}/{response}")
 
-    def track(self, format: AudioFormat) -> Track:
-        """What answers in a format sound like."""
-        return track(format, self.settings.delta_ms, self.settings.silence_ms)
+    def track(self, phrase: int, format: AudioFormat) -> Track:
+        """What a phrase sounds like in a format."""
+        how = self.settings
+        return track(how.answer_audio, phrase, format, how.delta_ms, how.silence_ms)

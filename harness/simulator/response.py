@@ -144,8 +144,7 @@ class Response:
         head = audio_delta_head(**place)
         for index in range(answer.deltas):
             yield due + index * settings.pace_ns
-            if piece := answer.pieces[index]:
-                self._said += piece
+            if piece := self._piece(index):
                 yield self._event(
                     "response.output_audio_transcript.delta", **place, content_index=0, delta=piece
                 )
@@ -158,12 +157,24 @@ class Response:
         """Text, word by word."""
         yield from self._open_message({"type": "text", "text": ""})
         pace = _TEXT_PACE_NS if self.request.settings.speed else 0
-        for index, piece in enumerate(filter(None, self.request.answer.pieces)):
-            yield due + index * pace
-            self._said += piece
-            yield self._event(
-                "response.output_text.delta", **self._place, content_index=0, delta=piece
-            )
+        count = 0
+        for index in range(self.request.answer.deltas):
+            if self.request.track.words(index):
+                yield due + count * pace
+                count += 1
+                yield self._event(
+                    "response.output_text.delta",
+                    **self._place,
+                    content_index=0,
+                    delta=self._piece(index),
+                )
+
+    def _piece(self, index: int) -> str:
+        """The words that come with delta ``index``, as a delta of text."""
+        words = self.request.track.words(index)
+        piece = f" {words}" if words and self._said else words
+        self._said += piece
+        return piece
 
     def _call(self, tool: ToolUse, due: int) -> Iterator[int | Out]:
         """A function call, its arguments due at ``due``."""
@@ -272,7 +283,7 @@ def _made_tokens(item: Item) -> Tokens:
     return item.tokens + Tokens(text_tokens(spoken))
 
 
-def _stamps(index: int, first_audible: int) -> tuple[str, ...]:
+def _stamps(index: int, first_audible: int | None) -> tuple[str, ...]:
     """What is noted of the audio delta ``index``."""
     stamps: tuple[str, ...] = ("last_out",)
     if index == 0:

@@ -179,7 +179,7 @@ class Responses:
             config=config,
             params=params,
             answer=answer,
-            track=endpoint.track(config.output_format),
+            track=endpoint.track(answer.phrase, config.output_format),
             conversation=place.conversation,
             context=context,
             cached=self._cached.at_most(context),

@@ -11,7 +11,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the endpoint answers; the same for all its sessions."""
 
     ttfa: Distribution = Distribution("fixed", 0.3)  # asked, or speech_stopped, to first audio
-    answer: Distribution = Distribution("uniform", 1.5, 3.5)  # seconds of audio
+    answer: Distribution | None = None  # seconds of audio; None: as long as what is said
+    answer_audio: str = "speech"  # tone, silence
     delta_ms: int = 100  # audio per delta
     silence_ms: int = 0  # before the first audible sample
     speed: float = 4.0  # of generation, as a multiple of playing speed; 0 is all at once

@@ -4,68 +4,68 @@ from __future__ import annotations
 
 import base64
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from harness.audio import PCM16, AudioFormat, encode_audio, first_audible
+from harness.simulator.phrases import Phrase, phrases
 
-__all__ = ["DELTA_END", "DELTA_START", "Track", "track"]
+__all__ = ["Track", "track"]
 
-TONE_SECONDS = 4.0  # then it repeats
-DELTA_START = b'","delta":"'
-DELTA_END = b'"}'
-
-_PITCH = 125.0  # Hz
-_SYLLABLES = 4.0  # a second
-_PEAK = 9000  # of 32768, -11 dBFS
+_START = b'","delta":"'
+_END = b'"}'
 
 
 class Track:
     """
-    Audio in one format, cut in deltas; each is the end of a message, from ``","delta":"`` on.
+    A phrase in one format, cut in deltas; each is the end of a message, from ``","delta":"`` on.
+
+    An answer may be longer than the phrase, which is then said again: there is no last delta.
 
     Args:
+        phrase: What is said.
         format: As negotiated.
         delta_ms: Playing time of a delta.
-        silence_ms: Silence before the first audible sample.
+        silence_ms: Silence before the phrase.
 
     """
 
-    def __init__(self, format: AudioFormat, delta_ms: int, silence_ms: int) -> None:
+    def __init__(self, phrase: Phrase, format: AudioFormat, delta_ms: int, silence_ms: int) -> None:
         silence = np.zeros(PCM16.rate * silence_ms // 1000, dtype=np.int16)
-        audio = encode_audio(np.concatenate([silence, _speech_like(TONE_SECONDS)]), format)
+        audio = encode_audio(np.concatenate([silence, phrase.samples]), format)
         size = format.frame_bytes(delta_ms)
-        whole = len(audio) // size * size
+        self.length = max(1, -(-len(audio) // size))
+        """Deltas of the whole phrase; the last is filled up with silence."""
+        audio += format.silence(self.length * size - len(audio))
         self._deltas = [
-            DELTA_START + base64.b64encode(audio[start : start + size]) + DELTA_END
-            for start in range(0, whole, size)
+            _START + base64.b64encode(audio[start : start + size]) + _END
+            for start in range(0, len(audio), size)
         ]
         audible = first_audible(audio, format)
-        self.first_audible = (audible or 0) * format.sample_bytes // size
-        """Which delta holds the first audible sample."""
-        self._repeats_from = self.first_audible + (silence_ms % delta_ms > 0)
+        self.first_audible = None if audible is None else audible * format.sample_bytes // size
+        """Which delta holds the first audible sample; ``None`` in silence."""
+        self._repeats_from = min(-(-silence_ms // delta_ms), self.length - 1)
+        self._words: list[list[str]] = [[] for _ in self._deltas]
+        for n, (word, at) in enumerate(zip(phrase.words, phrase.begins, strict=True)):
+            place = int((at * 1000 + silence_ms) / delta_ms) if n else 0
+            self._words[min(place, self.length - 1)].append(word)
 
     def delta(self, index: int) -> bytes:
-        """The end of the message with delta ``index``; there is no last one."""
-        known = len(self._deltas)
-        if index < known:
-            return self._deltas[index]
-        return self._deltas[self._repeats_from + (index - known) % (known - self._repeats_from)]
+        """The end of the message with delta ``index``."""
+        return self._deltas[self._place(index)]
+
+    def words(self, index: int) -> str:
+        """The words that begin in delta ``index``; the first come with the first delta."""
+        return " ".join(self._words[self._place(index)])
+
+    def _place(self, index: int) -> int:
+        if index < self.length:
+            return index
+        again = self.length - self._repeats_from
+        return self._repeats_from + (index - self.length) % again
 
 
 @cache
-def track(format: AudioFormat, delta_ms: int, silence_ms: int) -> Track:
-    """The track of a format, made once."""
-    return Track(format, delta_ms, silence_ms)
-
-
-@cache
-def _speech_like(seconds: float) -> Any:
-    """A hum of syllables, loud from its first sample and never silent: int16 at 24 kHz."""
-    at = np.arange(int(seconds * PCM16.rate)) / PCM16.rate
-    phase = 2 * np.pi * _PITCH * at + 0.4 * np.sin(2 * np.pi * 2.5 * at)
-    tone = sum(np.cos(n * phase) / n for n in range(1, 16))
-    loudness = 0.55 + 0.45 * np.cos(2 * np.pi * _SYLLABLES * at)
-    sound = tone * loudness
-    return (sound / np.abs(sound).max() * _PEAK).astype(np.int16)
+def track(sound: str, phrase: int, format: AudioFormat, delta_ms: int, silence_ms: int) -> Track:
+    """The track of a phrase in a format, made once."""
+    return Track(phrases(sound)[phrase], format, delta_ms, silence_ms)

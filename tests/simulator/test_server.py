@@ -67,7 +67,8 @@ def with_client(url, conversation, **options):
 
 @pytest.fixture(scope="module")
 def simulator():
-    with running_simulator("--ttfa", "50ms", "--answer", "500ms", "--speed", "0") as running:
+    options = ("--answer", "500ms", "--answer-audio", "tone", "--ttfa", "50ms", "--speed", "0")
+    with running_simulator(*options) as running:
         yield running
 
 
@@ -298,6 +299,7 @@ def test_it_ends_with_its_stdin():
     [
         (["--ttfa", "soon"], "--ttfa: 'soon' is no duration"),
         (["--answer", "gamma(1, 2)"], "--answer: 'gamma(1, 2)' is no distribution"),
+        (["--answer-audio", "song"], "--answer-audio: invalid choice: 'song'"),
         (["--tool-rate", "2"], "--tool-rate: '2' is no share"),
         (["--delta-ms", "1"], "--delta-ms: '1' is no whole number from 10 to 2000"),
         (["--speed", "fast"], "--speed: 'fast' is no speed"),
