@@ -27,7 +27,7 @@ def silence(seconds, format=PCM16):
 
 
 def settings(**given):
-    for name in ("ttfa", "answer"):
+    for name in ("ttfa", "answer", "jitter", "stall"):
         if isinstance(given.get(name), str):
             given[name] = parse_distribution(given[name])
     defaults = {"ttfa": parse_distribution("300ms"), "answer_audio": "tone", "tool_rate": 0.0}

@@ -29,6 +29,13 @@ class Denied(msgspec.Struct, frozen=True):
     status: int
     code: str
     message: str
+    retry_after: int | None = None  # seconds
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer."""
+        again = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return {"Content-Type": "application/json", **again}
 
     @property
     def body(self) -> bytes:

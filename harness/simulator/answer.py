@@ -32,8 +32,17 @@ class Answer(msgspec.Struct, frozen=True):
     first_ns: int  # from the request to the first output
     phrase: int  # of those the endpoint has to say
     deltas: int  # of audio
+    late_ns: tuple[int, ...] = ()  # by which each delta is late; empty: none is
     tool: ToolUse | None = None
     cut_short: bool = False  # by max_output_tokens
+
+    def offset(self, index: int, pace_ns: int) -> int:
+        """When delta ``index`` is due, ns from the first."""
+        return index * pace_ns + (self.late_ns[index] if self.late_ns else 0)
+
+    def duration(self, pace_ns: int) -> int:
+        """How long it takes to be made, ns; of a text, as long as if it were spoken."""
+        return self.first_ns + (0 if self.tool else self.offset(self.deltas - 1, pace_ns))
 
 
 def draw_answer(
@@ -42,6 +51,7 @@ def draw_answer(
     params: ResponseParams,
     rng: random.Random,
     *,
+    age: float,
     followup: bool,
     said: str,
 ) -> Answer:
@@ -53,19 +63,22 @@ def draw_answer(
         config: Of the session.
         params: Of the request.
         rng: Seeded for this response alone; each draw is made whether it is used or not.
+        age: Of the session, seconds.
         followup: Whether a tool's output is what is answered.
         said: Text of the newest message, where the caller may ask for a tool by its name.
 
     """
-    first_ns = round(settings.ttfa.sample(rng) * 1e9)
+    first_ns = round((settings.ttfa.sample(rng) + settings.drift * age / 60) * 1e9)
     phrase, deltas = _draw_phrase(settings, rng)
     asked = rng.random()
     most = params.max_output_tokens or config.max_output_tokens
+    late_ns = _draw_lateness(settings, rng, deltas)
     limit = deltas if most == "inf" else max(1, int(most) * 50 // settings.delta_ms)
     return Answer(
         first_ns=first_ns,
         phrase=phrase,
         deltas=min(deltas, limit),
+        late_ns=late_ns,
         tool=_tool(settings, config, params, asked, followup=followup, said=said),
         cut_short=limit < deltas,
     )
@@ -81,6 +94,21 @@ def _draw_phrase(settings: Settings, rng: random.Random) -> tuple[int, int]:
     length_ms = settings.answer.sample(rng) * 1000 + settings.silence_ms
     phrase = rng.choice([index for index, one in enumerate(known) if one.whole])
     return phrase, max(1, round(length_ms / settings.delta_ms))
+
+
+def _draw_lateness(settings: Settings, rng: random.Random, deltas: int) -> tuple[int, ...]:
+    """Jitter and a stall of the deltas after the first; they keep their order."""
+    stalls, where = rng.random() < settings.stall_rate, rng.random()
+    stall = settings.stall.sample(rng) if stalls else 0.0
+    if not stalls and not settings.jitter.a and not settings.jitter.b:
+        return ()
+    at, late = 0, [0]
+    for index in range(1, deltas):
+        due = index * settings.pace_ns
+        wait = settings.jitter.sample(rng) + (stall if index > where * (deltas - 1) else 0.0)
+        at = max(at, due + round(wait * 1e9))
+        late.append(at - due)
+    return tuple(late)
 
 
 def _tool(

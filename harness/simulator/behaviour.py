@@ -61,6 +61,7 @@ class SimulatedSession:
 
     def __init__(self, endpoint: Endpoint, model: str, at: int, epoch: int = 0) -> None:
         self._endpoint = endpoint
+        full = endpoint.full
         ordinal = endpoint.opened()
         self._name = f"{endpoint.name}{ordinal:05d}"
         self.closing: tuple[int, str] | None = None
@@ -77,6 +78,7 @@ class SimulatedSession:
             Place(
                 endpoint=endpoint,
                 ordinal=ordinal,
+                began=at,
                 name=self._name,
                 conversation=self._conversation,
                 agenda=self._agenda,
@@ -84,7 +86,7 @@ class SimulatedSession:
                 new_item_id=self._new_item_id,
             )
         )
-        self._begin(model)
+        self._begin(model, full=full)
 
     # What the shell calls.
 
@@ -126,14 +128,22 @@ class SimulatedSession:
 
     # What is sent.
 
-    def _begin(self, model: str) -> None:
-        if self._endpoint.knows(model):
+    def _begin(self, model: str, *, full: bool) -> None:
+        if not self._endpoint.knows(model):
+            text = f"The model '{model}' does not exist or you do not have access to it."
+            refusal = Refusal("model_not_found", text, "model")
+            self._reject(refusal, 4000, "invalid_request_error.model_not_found")
+        elif full:
+            refusal = Refusal("session_limit_reached", "There are too many sessions. Try later.")
+            self._reject(refusal, 1008, "session_limit_reached")
+        else:
             self._say("session.created", session=self._resource())
-            return
+
+    def _reject(self, refusal: Refusal, code: int, reason: str) -> None:
+        """Say why, and close."""
         self._endpoint.totals.refused += 1
-        text = f"The model '{model}' does not exist or you do not have access to it."
-        self._refuse(Refusal("model_not_found", text, "model"), None)
-        self.closing = (4000, "invalid_request_error.model_not_found")
+        self._refuse(refusal, None)
+        self.closing = (code, reason)
 
     def _say(self, type: str, /, **fields: Any) -> None:
         self._agenda.add(self._messages.event(type, **fields))

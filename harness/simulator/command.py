@@ -5,23 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import math
 import os
 import secrets
 import signal
 import ssl
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
-from harness.durations import Distribution, parse_distribution
 from harness.errors import CommandError
 from harness.simulator.access import Access
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.loop import precise_loop
-from harness.simulator.phrases import SOUNDS
+from harness.simulator.options import add_options, parse_settings
 from harness.simulator.server import Server
-from harness.simulator.settings import Settings
 from harness.simulator.truth import TruthLog
 
 __all__ = ["add_arguments", "run"]
@@ -31,66 +27,10 @@ _KEY_VARIABLE = "REALTIME_SIMULATOR_KEY"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    defaults = Settings()
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="Address to listen on; not this machine alone: 0.0.0.0")
     add("--port", type=_port, default=8765, help="Port to listen on; 0 takes any free one")
-    add(
-        "--ttfa",
-        type=_distribution,
-        default="300ms",
-        metavar="DIST",
-        help="From response.create, or speech_stopped under VAD, to the first audio: 300ms, "
-        "uniform(200ms, 1s), normal(300ms, 50ms) or lognormal(300ms, 0.3)",
-    )
-    add(
-        "--answer",
-        type=_distribution,
-        metavar="DIST",
-        help="Length of the answers' audio, cut or repeated; not given: whole sentences",
-    )
-    add(
-        "--answer-audio",
-        choices=SOUNDS,
-        default=defaults.answer_audio,
-        help="What answers sound like; a tone is heard from its first sample",
-    )
-    add(
-        "--delta-ms",
-        type=_number(10, 2000),
-        default=defaults.delta_ms,
-        metavar="MS",
-        help="Audio per delta, milliseconds",
-    )
-    add(
-        "--silence-ms",
-        type=_number(0, 5000),
-        default=defaults.silence_ms,
-        metavar="MS",
-        help="Silence at the start of each answer, milliseconds",
-    )
-    add(
-        "--speed",
-        type=_speed,
-        default=defaults.speed,
-        metavar="X",
-        help="Speed of generation: 1 is as fast as it is played, 0 is all at once",
-    )
-    add(
-        "--tool-rate",
-        type=_share,
-        default=defaults.tool_rate,
-        metavar="SHARE",
-        help="Share of turns that call a tool, when the session has tools",
-    )
-    add("--seed", type=_number(0, 2**63), default=defaults.seed, help="Same seed, same answers")
-    add(
-        "--model",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="A model that exists; repeatable; all others are then refused",
-    )
+    add_options(parser)
     add(
         "--api-key",
         metavar="KEY",
@@ -110,17 +50,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: If it can't begin.
 
     """
-    settings = Settings(
-        ttfa=args.ttfa,
-        answer=args.answer,
-        answer_audio=args.answer_audio,
-        delta_ms=args.delta_ms,
-        silence_ms=args.silence_ms,
-        speed=args.speed,
-        tool_rate=args.tool_rate,
-        seed=args.seed,
-        models=tuple(args.model),
-    )
+    settings = parse_settings(vars(args))
     access = Access(args.api_key or os.environ.get(_KEY_VARIABLE) or None)
     tls = _tls(args.cert, args.key)
     log = _truth_log(args.truth)
@@ -185,45 +115,8 @@ def _truth_log(path: Path | None) -> TruthLog | None:
         raise CommandError(f"can't write {path}: {error.strerror}") from None
 
 
-def _distribution(text: str) -> Distribution:
-    try:
-        return parse_distribution(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text) if text.isdecimal() else -1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
 def _port(text: str) -> int:
-    return _number(0, 65535)(text)
-
-
-def _share(text: str) -> float:
-    value = _float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1")
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 65535")
     return value
-
-
-def _speed(text: str) -> float:
-    value = _float(text)
-    if math.isinf(value):
-        return 0.0
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed: 1 is playing speed, 0 at once")
-    return value
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

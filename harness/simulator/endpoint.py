@@ -6,7 +6,9 @@ import random
 from collections.abc import Callable
 
 from harness.audio import PCM16, PCMA, PCMU, AudioFormat
+from harness.simulator.capacity import Capacity
 from harness.simulator.phrases import phrases
+from harness.simulator.rate_limits import RateLimits
 from harness.simulator.settings import Settings
 from harness.simulator.track import Track, track
 from harness.simulator.truth import Totals, Truth
@@ -33,6 +35,8 @@ class Endpoint:
     ) -> None:
         self.settings = settings
         self.totals = Totals()
+        self.capacity = Capacity(settings.capacity)
+        self.limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self.name = name
         self._record = record
 
@@ -45,6 +49,11 @@ class Endpoint:
     def knows(self, model: str) -> bool:
         """Whether there is such a model."""
         return not self.settings.models or model in self.settings.models
+
+    @property
+    def full(self) -> bool:
+        """Whether it has as many sessions as it takes."""
+        return 0 < self.settings.max_sessions <= self.totals.open_sessions
 
     def opened(self) -> int:
         """Count a session; its ordinal."""

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.simulator.agenda import Script
 from harness.simulator.answer import Answer, ToolUse
+from harness.simulator.capacity import Slot
 from harness.simulator.config import ResponseParams, SessionConfig
 from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
 from harness.simulator.outbound import Messages, Out, audio_delta_head
@@ -21,14 +22,14 @@ __all__ = ["Request", "Response"]
 _HEADSTART_NS = 5_000_000  # of what announces an item: it must not make the first delta late
 _TEXT_PACE_NS = 30_000_000  # from one word of a text to the next
 _ARGUMENTS_PIECE = 24  # characters of a tool's arguments a delta
-_LIMITS = {"requests": 10_000, "tokens": 2_000_000}  # a minute
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A response that was asked for, and all it is made from."""
 
     id: str
-    at: int  # ns
+    slot: Slot  # in which it is made
+    refused: dict[str, str] | None = None  # the error, when a rate limit is reached
     settings: Settings
     config: SessionConfig
     params: ResponseParams
@@ -37,7 +38,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     conversation: Conversation
     context: Tokens  # read to answer
     cached: Tokens  # of them, read before
+    limits: list[dict[str, Any]]  # what may still be asked for
     new_item_id: Callable[[], str]
+
+    @property
+    def due(self) -> int:
+        """When its first output is, ns."""
+        return self.slot.start + self.answer.first_ns
 
     @property
     def beside(self) -> bool:
@@ -72,9 +79,13 @@ class Response:
         request, answer = self.request, self.request.answer
         resource = self._resource("in_progress")
         yield self._stamped("response.created", self.truth, ("created_out",), response=resource)
-        yield self._event("rate_limits.updated", rate_limits=_rate_limits(request.context))
-        due = request.at + answer.first_ns
-        yield max(request.at, due - _HEADSTART_NS)
+        yield self._event("rate_limits.updated", rate_limits=request.limits)
+        if request.refused is not None:
+            yield request.slot.start
+            yield from self.end("failed", error=request.refused)
+            return
+        due = request.due
+        yield max(request.slot.start, due - _HEADSTART_NS)
         if answer.tool is not None:
             yield from self._call(answer.tool, due)
         elif request.modalities == ("text",):
@@ -86,12 +97,16 @@ class Response:
         else:
             yield from self.end("completed")
 
-    def end(self, status: str, reason: str | None = None) -> Iterator[Out]:
+    def end(
+        self, status: str, reason: str | None = None, error: dict[str, str] | None = None
+    ) -> Iterator[Out]:
         """Close what is open, and the response."""
         if self._open is not None:
             yield from self._close_item("completed" if status == "completed" else "incomplete")
         self.truth.status = status
-        resource = self._resource(status, reason)
+        resource = self._resource(status, _details(status, reason, error))
+        self.truth.input_tokens = resource["usage"]["input_tokens"]
+        self.truth.output_tokens = resource["usage"]["output_tokens"]
         yield self._stamped("response.done", self.truth, ("done_out",), response=resource)
 
     @property
@@ -143,7 +158,7 @@ class Response:
         assert item is not None
         head = audio_delta_head(**place)
         for index in range(answer.deltas):
-            yield due + index * settings.pace_ns
+            yield due + answer.offset(index, settings.pace_ns)
             if piece := self._piece(index):
                 yield self._event(
                     "response.output_audio_transcript.delta", **place, content_index=0, delta=piece
@@ -234,7 +249,7 @@ class Response:
             part = {"type": "audio", "transcript": self._said}
         yield self._event("response.content_part.done", **place, part=part)
 
-    def _resource(self, status: str, reason: str | None = None) -> dict[str, Any]:
+    def _resource(self, status: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
         """The response as events show it."""
         request = self.request
         done = status != "in_progress"
@@ -243,7 +258,7 @@ class Response:
             "object": "realtime.response",
             "id": request.id,
             "status": status,
-            "status_details": _details(status, reason) if done else None,
+            "status_details": details,
             "output": [item.wire for item in self._output],
             "conversation_id": None if request.beside else request.conversation.id,
             "output_modalities": request.modalities,
@@ -293,22 +308,10 @@ def _stamps(index: int, first_audible: int | None) -> tuple[str, ...]:
     return stamps
 
 
-def _details(status: str, reason: str | None) -> dict[str, Any]:
-    return {"type": status, **({"reason": reason} if reason else {})}
+def _details(status: str, reason: str | None, error: dict[str, str] | None) -> dict[str, Any]:
+    more = {"reason": reason, "error": error}
+    return {"type": status, **{key: value for key, value in more.items() if value}}
 
 
 def _without_item_id(place: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in place.items() if key != "item_id"}
-
-
-def _rate_limits(context: Tokens) -> list[dict[str, Any]]:
-    used = {"requests": 1, "tokens": context.total}
-    return [
-        {
-            "name": name,
-            "limit": limit,
-            "remaining": max(0, limit - used[name]),
-            "reset_seconds": round(60 * used[name] / limit, 3),
-        }
-        for name, limit in _LIMITS.items()
-    ]

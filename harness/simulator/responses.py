@@ -28,6 +28,7 @@ class Place(msgspec.Struct, frozen=True):
 
     endpoint: Endpoint
     ordinal: int  # among the sessions of the endpoint
+    began: int  # ns
     name: str  # part of all its ids
     conversation: Conversation
     agenda: Agenda
@@ -124,10 +125,13 @@ class Responses:
         if "first_out" in out.stamps and truth.first_due is not None:
             self._place.endpoint.totals.lateness.add((at - truth.first_due) / 1e9)
         if "done_out" in out.stamps:
+            self._place.endpoint.limits.use(truth.output_tokens)
             self._place.endpoint.record(self._truths.pop(truth.response_id))
 
     def end(self) -> None:
         """The session is over: responses that had begun are recorded as they stand."""
+        for response, _ in self._running.values():
+            self._place.endpoint.capacity.release(response.request.slot)
         for truth in self._truths.values():
             if truth.created_out is not None:
                 self._place.endpoint.record(truth)
@@ -150,6 +154,7 @@ class Responses:
             kind=kind,
             said=self._said if kind in ("speech", "tool_followup") else Said(),
             tool_output_in=self._tool_output_in if kind == "tool_followup" else None,
+            queued_ns=request.slot.start - at,
         )
         if not request.beside:
             self._news, self._cached = None, request.context
@@ -169,12 +174,16 @@ class Responses:
             config,
             params,
             endpoint.rng(place.ordinal, self._count),
+            age=(at - place.began) / 1e9,
             followup=kind == "tool_followup",
             said=text_of(place.conversation.newest),
         )
+        refused = endpoint.limits.admit(context.total, at)
+        duration = 0 if refused else answer.duration(endpoint.settings.pace_ns)
         return Request(
             id=f"resp_{place.name}_{self._count}",
-            at=at,
+            slot=endpoint.capacity.book(at, duration),
+            refused=refused,
             settings=endpoint.settings,
             config=config,
             params=params,
@@ -183,6 +192,7 @@ class Responses:
             conversation=place.conversation,
             context=context,
             cached=self._cached.at_most(context),
+            limits=endpoint.limits.wire(),
             new_item_id=place.new_item_id,
         )
 
@@ -197,6 +207,7 @@ class Responses:
     def _stop(self, response: Response, reason: str) -> None:
         """End a response before it is complete."""
         _, entry = self._running.pop(response.request.id)
+        self._place.endpoint.capacity.release(response.request.slot)
         self._place.agenda.replace(entry, response.end("cancelled", reason))
 
 

@@ -7,6 +7,7 @@ import heapq
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import count
 
@@ -23,7 +24,7 @@ from picows import (
     ws_create_server,
 )
 
-from harness.simulator.access import Access, Admitted
+from harness.simulator.access import Access, Admitted, Denied
 from harness.simulator.behaviour import SimulatedSession
 from harness.simulator.endpoint import Endpoint
 
@@ -33,6 +34,7 @@ _MAX_MESSAGE = 24 * 1024 * 1024  # bytes: an append of 15 MiB in base64
 _MAX_UNREAD = 32 * 1024 * 1024  # bytes: a client that reads nothing is cut off
 _BACKLOG = 4096  # connections that wait to be accepted: a swarm dials at once
 _FAREWELL = 1.0  # seconds clients have to answer our close
+_RETRY = 5  # seconds after which one who was refused may come again
 _NORMAL, _GOING_AWAY = 1000, 1001
 
 
@@ -206,7 +208,7 @@ class Server:
                 page, {"Content-Type": "application/json"}
             )
             return WSUpgradeResponseWithListener(response, None)
-        admission = self._access.admit(target, request.headers)
+        admission = self._admit(target, request.headers)
         if isinstance(admission, Admitted):
             protocol = admission.protocol
             chosen = {"Sec-WebSocket-Protocol": protocol} if protocol else None
@@ -214,9 +216,16 @@ class Server:
             return WSUpgradeResponseWithListener(response, Connection(self, admission.model))
         self.endpoint.totals.refused += 1
         response = WSUpgradeResponse.create_error_response(
-            HTTPStatus(admission.status), admission.body, {"Content-Type": "application/json"}
+            HTTPStatus(admission.status), admission.body, admission.headers
         )
         return WSUpgradeResponseWithListener(response, None)
+
+    def _admit(self, target: str, headers: Mapping[str, str]) -> Admitted | Denied:
+        admission = self._access.admit(target, headers)
+        full = self.endpoint.full and self.endpoint.settings.when_full == "429"
+        if isinstance(admission, Admitted) and full:
+            return Denied(429, "session_limit_reached", "There are too many sessions.", _RETRY)
+        return admission
 
     def _totals(self) -> bytes:
         return msgspec.json.encode(self.endpoint.totals.report()) + b"\n"

@@ -11,11 +11,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the endpoint answers; the same for all its sessions."""
 
     ttfa: Distribution = Distribution("fixed", 0.3)  # asked, or speech_stopped, to first audio
+    drift: float = 0.0  # seconds that ttfa grows by in each minute of a session
     answer: Distribution | None = None  # seconds of audio; None: as long as what is said
     answer_audio: str = "speech"  # tone, silence
     delta_ms: int = 100  # audio per delta
-    silence_ms: int = 0  # before the first audible sample
+    silence_ms: int = 0  # before the answer begins
     speed: float = 4.0  # of generation, as a multiple of playing speed; 0 is all at once
+    jitter: Distribution = Distribution("fixed", 0.0)  # by which each further delta is late
+    stall_rate: float = 0.0  # share of answers that stall once
+    stall: Distribution = Distribution("uniform", 0.5, 2.0)  # seconds, in mid-answer
+    capacity: int = 0  # responses that are made at a time, the others wait; 0: any number
+    requests_per_minute: int = 0  # 0: any number
+    tokens_per_minute: int = 0  # 0: any number
+    max_sessions: int = 0  # open at a time; 0: any number
+    when_full: str = "reject"  # after the upgrade, or 429 at the handshake
     tool_rate: float = 0.5  # share of turns that call a tool, when the session has tools
     seed: int = 1
     models: tuple[str, ...] = ()  # those that exist; none named: all do

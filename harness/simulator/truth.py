@@ -38,6 +38,9 @@ class Truth(msgspec.Struct, kw_only=True):
     status: str = "in_progress"  # which it remains when the connection ends first
     tool_calls: int = 0
     audio_s: float = 0.0  # sent
+    input_tokens: int = 0
+    output_tokens: int = 0
+    queued_ns: int = 0  # it waited so long for others to be made
     first_due: int | None = None  # when its first audio should be sent
     created_out: int | None = None
     first_out: int | None = None  # first audio delta
@@ -68,6 +71,8 @@ class Totals(msgspec.Struct, kw_only=True):
     refused: int = 0  # at the handshake, or after it for an unknown model
     audio_in_ns: int = 0  # playing time of what callers sent
     audio_out_s: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
     lateness: LagHistogram = msgspec.field(default_factory=LagHistogram)  # of first deltas
 
     def add(self, truth: Truth) -> None:
@@ -77,6 +82,8 @@ class Totals(msgspec.Struct, kw_only=True):
         self.statuses[truth.status] = self.statuses.get(truth.status, 0) + 1
         self.tool_calls += truth.tool_calls
         self.audio_out_s += truth.audio_s
+        self.input_tokens += truth.input_tokens
+        self.output_tokens += truth.output_tokens
 
     def report(self) -> dict[str, Any]:
         """As JSON shows it."""

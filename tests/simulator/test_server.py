@@ -299,8 +299,11 @@ def test_it_ends_with_its_stdin():
     [
         (["--ttfa", "soon"], "--ttfa: 'soon' is no duration"),
         (["--answer", "gamma(1, 2)"], "--answer: 'gamma(1, 2)' is no distribution"),
-        (["--answer-audio", "song"], "--answer-audio: invalid choice: 'song'"),
-        (["--tool-rate", "2"], "--tool-rate: '2' is no share"),
+        (["--answer-audio", "song"], "--answer-audio: 'song' is none of speech"),
+        (["--tool-rate", "2"], "--tool-rate: '2' is no share: write it like 0.02 or 2%"),
+        (["--stall-rate", "many"], "--stall-rate: 'many' is no share"),
+        (["--drift", "fast"], "--drift: 'fast' is no duration"),
+        (["--when-full", "queue"], "--when-full: 'queue' is none of reject, 429"),
         (["--delta-ms", "1"], "--delta-ms: '1' is no whole number from 10 to 2000"),
         (["--speed", "fast"], "--speed: 'fast' is no speed"),
         (["--port", "70000"], "--port: '70000' is no whole number from 0 to 65535"),
@@ -340,3 +343,25 @@ def test_a_port_that_is_taken_is_one_clear_line():
     assert done.stderr == (
         f"realtime-harness simulate: can't listen on 127.0.0.1:{port}: Address already in use\n"
     )
+
+
+@pytest.mark.parametrize(("how", "status"), [("reject", 101), ("429", 429)])
+def test_a_session_too_many_is_refused_before_or_after_the_upgrade(how, status):
+    with running_simulator("--max-sessions", "1", "--when-full", how) as full:
+
+        async def talk(client):
+            await client.until("session.created")
+            if status == 429:
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(full.url)
+                answer = refused.value.response
+                assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+                return
+            async with connect(full.url) as second:
+                error = json.loads(await second.recv())["error"]
+                assert error["code"] == "session_limit_reached"
+                with pytest.raises(ConnectionClosed):
+                    await second.recv()
+                assert second.close_code == 1008
+
+        with_client(full.url, talk)

@@ -27,6 +27,9 @@ def test_a_line_holds_each_instant_of_a_response():
         "status": "completed",
         "tool_calls": 0,
         "audio_s": pytest.approx(0.4),
+        "input_tokens": 20,
+        "output_tokens": 10,
+        "queued_ns": 0,
         "voiced_in": 500 * MS,
         "commit_in": 630 * MS,
         "speech_stopped_out": None,
@@ -125,6 +128,8 @@ def test_totals_add_up():
         "refused": 0,
         "audio_in_s": 2.0,
         "audio_out_s": pytest.approx(3.0),
+        "input_tokens": 226,
+        "output_tokens": 72,
     }
 
 
