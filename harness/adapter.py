@@ -358,6 +358,7 @@ def _endpoint(where: str | Endpoint, workload: Workload, api_key: str | None) ->
         api_key=resolve_key(dialect_of(where, workload.dialect), os.environ, api_key),
         headers=workload.headers,
         ca_file=workload.ca_file,
+        auth=workload.auth,
     )
     if endpoint.notice:
         logger.warning("%s", endpoint.notice)

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from gevent.event import Event
 
+from harness.ephemeral import STEP, ephemeral_key
 from harness.health import census
 from harness.options import Workload
 from harness.realtime.configuration import session_update
@@ -28,6 +29,7 @@ __all__ = ["Connection", "Listener", "NotConnected", "SessionFailed"]
 
 KEPT_CODES = 64  # error codes told apart; a server may make up new ones without end
 OTHER = "other"
+SHORTEST_DIAL = 0.05  # seconds left to dial when getting a key took all the time there was
 LAST_WORDS = 1.0  # seconds that a server that refuses a session has to close it, with its own code
 LONGEST_MESSAGE = 500
 PARTING_NS = 5_000_000_000  # an error further back is not why the session was closed
@@ -107,6 +109,7 @@ class Connection:
             model=self.workload.model, input_format=audio_format, output_format=audio_format
         )
         self.transport = None
+        self._dialled = self.endpoint
         self.closed: Closed | None = None
         self.steps: dict[str, float | None] = {}
         self.upgraded_at: int | None = None
@@ -147,14 +150,17 @@ class Connection:
 
     def _dial(self) -> int:
         """Open the WebSocket; return when it was open."""
-        dial = self.endpoint.dial()
+        limit = self.workload.timeouts.connect
         try:
+            if self.workload.ephemeral_keys:
+                limit -= self._ask_for_key(limit)
+            dial = self._dialled.dial()
             transport = connect(
                 dial.url,
                 headers=dial.headers,
                 subprotocols=dial.subprotocols,
                 ca_file=self.endpoint.ca_file,
-                timeout=self.workload.timeouts.connect,
+                timeout=max(limit, SHORTEST_DIAL),
                 on_message=self._on_message,
                 on_close=self._on_close,
             )
@@ -166,6 +172,14 @@ class Connection:
         self.steps.update(transport.steps)
         self.session.opened()
         return transport.upgraded_at
+
+    def _ask_for_key(self, limit: float) -> float:
+        """Dial with a key of short life; return the seconds it took to get it."""
+        begin = monotonic_ns()
+        key = ephemeral_key(self.endpoint, limit)
+        self._dialled = self.endpoint.with_key(key, ephemeral=True)
+        took = self.steps[STEP] = (monotonic_ns() - begin) / 1e9
+        return took
 
     def _configuration(self) -> dict[str, Any]:
         workload = self.workload
@@ -220,7 +234,8 @@ class Connection:
 
     def one_line(self, text: str) -> str:
         """What a server said, fit for a message: without line breaks and our secrets."""
-        return " ".join(self.endpoint.redact(text).split())[:LONGEST_MESSAGE]
+        text = self._dialled.redact(self.endpoint.redact(text))
+        return " ".join(text.split())[:LONGEST_MESSAGE]
 
     # What comes in, called in the hub.
 

@@ -326,6 +326,8 @@ class Line:
         finished, self.recorder.finished = self.recorder.finished, []
         for turn in finished:
             measure(turn)
+            if Flag.SECOND_ANSWER in turn.flags:
+                self.connection.session.deviate("second_answer", "response.created")
             if self._suspect(turn):
                 turn.flags.append(Flag.SUSPECT)
                 census().suspect_turns += 1

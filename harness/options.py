@@ -75,6 +75,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     slo: str = ""  # objectives, ";" between several
     session: dict[str, Any] = {}  # merged into session.update
+    auth: str = "header"  # or subprotocol
+    ephemeral_keys: bool = False  # each session is dialled with a key of its own
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: Path | None = None
     send_key_to: str | None = None
@@ -219,6 +221,8 @@ OPTIONS = (
     Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),
     Option(flag="--session", parse=_json_object, form=False, metavar="FILE", help="JSON object merged into session.update."),
     Option(flag="--header", default="", repeat=True, parse=_headers, form=False, metavar="'NAME: VALUE'", help="A header of the handshake; secrets belong in REALTIME_HEADERS."),
+    Option(flag="--auth", default="header", choices=("header", "subprotocol"), form=False, help="How the key is shown: in a header, or as a subprotocol as browsers do."),
+    Option(flag="--ephemeral-keys", default="", switch=True, parse=_yes, form=False, help="Dial each session with a key of short life, asked for by POST …/realtime/client_secrets."),
     Option(flag="--ca-file", parse=_file, form=False, metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
     Option(flag="--send-key-to", form=False, metavar="HOST", help="Allow the API key to go to this host though it was not the one given at start."),
     Option(flag="--run-dir", default="runs", form=False, workload=False, metavar="DIR", help="Folder in which each run makes its own."),

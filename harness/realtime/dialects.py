@@ -119,6 +119,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, Secret], ...] = ()
     ca_file: Path | None = None
     auth: str = "header"  # or subprotocol: the key as browsers send it
+    ephemeral: bool = False  # the key is of short life: always a bearer
     notice: str = ""  # what the user must be told: that a secret is not sent, and why
 
     def __repr__(self) -> str:
@@ -177,12 +178,18 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         if self.auth == "subprotocol":
             protocols = ("realtime", f"openai-insecure-api-key.{key}")
             return Dial(self.url, tuple(headers), protocols)
-        headers.insert(0, (dialect.key_header, dialect.key_prefix + key))
+        shown = (dialect.key_header, dialect.key_prefix + key)
+        headers.insert(0, ("Authorization", f"Bearer {key}") if self.ephemeral else shown)
         return Dial(self.url, tuple(headers))
 
-    def with_key(self, key: str) -> "Endpoint":
-        """The same endpoint dialled with another key, an ephemeral one."""
-        return msgspec.structs.replace(self, api_key=Secret(key))
+    def with_key(self, key: str, *, ephemeral: bool = False) -> "Endpoint":
+        """The same endpoint dialled with another key."""
+        return msgspec.structs.replace(self, api_key=Secret(key), ephemeral=ephemeral)
+
+    @property
+    def by_header(self) -> "Endpoint":
+        """The same endpoint shown the key in a header."""
+        return msgspec.structs.replace(self, auth="header")
 
     def redact(self, text: str) -> str:
         """``text``, of a server perhaps, without our secrets in it."""

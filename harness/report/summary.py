@@ -29,7 +29,7 @@ from harness.verdict import reach_verdict
 __all__ = ["objectives_of", "summarise"]
 
 HEADLINE = "ttfa"
-CONNECT_STEPS = ("dns", "tcp", "tls", "upgrade", "created", "updated")
+CONNECT_STEPS = ("client_secret", "dns", "tcp", "tls", "upgrade", "created", "updated")
 SESSION_PHASES = ("connect", "session", "close")  # of a session itself, not of a turn in it
 
 

@@ -112,6 +112,7 @@ def _endpoint(
             api_key=key or ("" if dials else "of the workers"),
             headers=workload.headers,
             ca_file=workload.ca_file,
+            auth=workload.auth,
             given_host=None if host in given_hosts else next(iter(given_hosts), ""),
             send_key_to=workload.send_key_to,
         )

@@ -44,10 +44,10 @@ def test_audio_seconds_are_those_of_the_negotiated_format(options, vad):
     assert turn.audio_received_s == pytest.approx(line["audio_s"], abs=0.001)
     assert turn.audio_received_s == pytest.approx(1.0, abs=0.001)  # the silence, then the answer
     assert turn.audio_heard_s == pytest.approx(1.0, abs=0.001)
-    # The first delta is silence: the listener hears the answer 100 ms after it begins to play.
+    # After the buffer, the answer begins with 100 ms of silence, and those of its voice.
     buffer = 0.1
     audible = (turn.marks["first_audible"] - turn.marks["first_audio"]) / 1e9
-    assert audible == pytest.approx(buffer + 0.1, abs=0.03)
+    assert buffer + 0.1 - 0.005 <= audible <= buffer + 0.25
     assert line["voiced_in"] is not None
     if vad == "none":
         assert turn.audio_sent_s == pytest.approx(0.96, abs=0.02)  # to the end of the voice
