@@ -13,6 +13,7 @@ __all__ = ["main"]
 COMMANDS = {
     "simulate": ("harness.simulator.command", "run a realtime endpoint with known latency"),
     "report": ("harness.report.command", "make summary.json and report.html of a run"),
+    "selftest": ("harness.selftest.command", "hold what is measured here against the truth"),
     "check": ("harness.report.check", "judge a run by its objectives, for CI"),
 }
 

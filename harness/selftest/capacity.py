@@ -1,0 +1,138 @@
+"""How many sessions one core carries before the numbers become wrong: an honest size of worker."""
+
+import os
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from harness.selftest.outcome import ERROR_LIMIT_S, Evidence, Tested, judge
+from harness.selftest.play import play
+from harness.selftest.scenes import DELTA_S, Scene
+from harness.verdict import Level
+
+__all__ = ["Capacity", "Trial", "measure_capacity", "search"]
+
+SECONDS = 10.0  # of one trial
+SMALLEST, LARGEST = 25, 3200
+FINE_ENOUGH = 1.15  # the ratio of a size that fails to one that holds
+ENDPOINT_LIMIT_S = 0.002  # p99 of its own lateness: then it is what fails
+
+DUTIES = {"push to talk": "none", "open microphone": "server_vad"}
+
+# As much is heard as is said, at playing speed.
+_ENDPOINT = (
+    *("--answer-audio", "tone", "--delta-ms", f"{DELTA_S * 1000:.0f}", "--speed", "1"),
+    *("--answer", "2s", "--ttfa", "uniform(100ms, 300ms)"),
+)
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One size, tried."""
+
+    sessions: int
+    holds: bool
+    why: str = ""  # it does not
+    first_audio_p99_s: float = 0.0
+    frame_lateness_p99_s: float = 0.0
+    cpu: float = 0.0
+    endpoint_bound: bool = False  # the endpoint was late, not we
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """What one core carries in one duty cycle."""
+
+    duty: str
+    sessions: int  # the largest size that held; 0: none did
+    at_least: bool  # nothing failed that was ours: there may be room for more
+    trials: tuple[Trial, ...]
+
+
+def measure_capacity(*, tls: bool = False, told: Callable[[str, Trial], None]) -> list[Capacity]:
+    """
+    Look for the largest size of worker, in both duty cycles.
+
+    Args:
+        tls: Whether callers talk over TLS.
+        told: Of each trial as it ends, with its duty cycle.
+
+    """
+    return [_capacity(duty, tls=tls, told=told) for duty in DUTIES]
+
+
+def _capacity(duty: str, *, tls: bool, told: Callable[[str, Trial], None]) -> Capacity:
+    def attempt(sessions: int) -> Trial:
+        trial = _attempt(duty, sessions, tls=tls)
+        told(duty, trial)
+        return trial
+
+    trials = tuple(search(attempt))
+    best = max((trial.sessions for trial in trials if trial.holds), default=0)
+    failed = [trial for trial in trials if not trial.holds]
+    at_least = not failed or all(trial.endpoint_bound for trial in failed)
+    return Capacity(duty=duty, sessions=best, at_least=at_least, trials=trials)
+
+
+def search(attempt: Callable[[int], Trial]) -> Iterable[Trial]:
+    """Double until a size fails, then halve the difference until it is small."""
+    holds, fails, size = 0, 0, SMALLEST
+    while size <= LARGEST:
+        trial = attempt(size)
+        yield trial
+        if trial.holds:
+            holds = size
+        else:
+            fails = size
+        if not fails:
+            size *= 2
+        elif holds and fails / holds > FINE_ENOUGH:
+            size = round((holds + fails) / 2)
+        else:
+            return
+
+
+def _attempt(duty: str, sessions: int, *, tls: bool) -> Trial:
+    scene = Scene(name=duty, share=1.0, endpoint="even", options={"turn_detection": DUTIES[duty]})
+    evidence = play(
+        sessions,
+        SECONDS,
+        scenes=(scene,),
+        endpoints={"even": _ENDPOINT},
+        tls=tls,
+        cores=_two_cores(),
+    )
+    return _judged(sessions, evidence)
+
+
+def _judged(sessions: int, evidence: Evidence) -> Trial:
+    tested = judge(evidence)
+    why = _why(tested)
+    first_audio = tested.errors.get("first_audio received")
+    return Trial(
+        sessions=sessions,
+        holds=not why,
+        why=why,
+        first_audio_p99_s=first_audio.p99 if first_audio else 0.0,
+        frame_lateness_p99_s=tested.frame_lateness["p99"],
+        cpu=tested.cpu,
+        endpoint_bound=bool(why) and tested.endpoint_lateness_s > ENDPOINT_LIMIT_S,
+    )
+
+
+def _why(tested: Tested) -> str:
+    """What a size fails of; empty if it holds."""
+    first_audio = tested.errors.get("first_audio received")
+    if first_audio is None:
+        return "no answer was measured"
+    if first_audio.p99 > ERROR_LIMIT_S:
+        return f"p99 error of first audio {first_audio.p99 * 1e3:.1f} ms"
+    if tested.verdict != Level.VALID:
+        return f"{tested.verdict}: {tested.reasons[0]}"
+    return ""
+
+
+def _two_cores() -> tuple[int, int] | None:
+    """The callers' core and the endpoint's; ``None`` if there is only one for both."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    return (cores[-1], cores[0]) if len(cores) > 1 else None

@@ -1,0 +1,80 @@
+"""The subcommand ``selftest``: is what is measured here true, and how much can be carried?"""
+
+import argparse
+import sys
+
+import msgspec
+from rich.console import Console
+
+from harness.durations import parse_duration
+from harness.errors import CommandError
+from harness.selftest.capacity import Capacity, Trial, measure_capacity
+from harness.selftest.outcome import Tested, as_json, judge
+from harness.selftest.play import play
+from harness.selftest.scenes import SCENES
+from harness.selftest.table import print_capacities, print_tested, print_trial
+
+__all__ = ["add_arguments", "run"]
+
+MOST = 5000  # sessions; more would only show that a descriptor limit was reached
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``selftest``."""
+    add = parser.add_argument
+    add("--sessions", type=_sessions, default=100, metavar="N", help="Callers at once")
+    add("--seconds", type=_seconds, default="20s", metavar="TIME", help="How long they talk")
+    add("--tls", action="store_true", help="Talk over TLS, with a certificate made for it")
+    add("--capacity", action="store_true", help="Also look for the most sessions a core carries, which takes minutes")  # fmt: skip # noqa: E501
+    add("--json", action="store_true", help="Say it as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Test this machine; 1 when a limit is missed.
+
+    Raises:
+        CommandError: If it can't be tested.
+
+    """
+    console = Console(stderr=args.json, highlight=False)
+    console.print(f"{args.sessions} callers, {args.seconds:g} s of talk, please leave it alone …")
+    tested = judge(play(args.sessions, args.seconds, tls=args.tls))
+    if not tested.turns:
+        raise CommandError("no turn was measured: give it more --seconds")
+    capacities: list[Capacity] = []
+    if args.capacity:
+
+        def told(duty: str, trial: Trial) -> None:
+            print_trial(console, duty, trial)
+
+        capacities = measure_capacity(tls=args.tls, told=told)
+    if args.json:
+        _print_json(tested, capacities)
+    else:
+        print_tested(console, tested)
+        if capacities:
+            print_capacities(console, capacities)
+    return 0 if tested.passed else 1
+
+
+def _print_json(tested: Tested, capacities: list[Capacity]) -> None:
+    said = {**as_json(tested), "capacity": msgspec.to_builtins(capacities)}
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(said), indent=2).decode() + "\n")
+
+
+def _sessions(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if not len(SCENES) <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {len(SCENES)} to {MOST}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not 1 <= value <= 3600:
+        raise argparse.ArgumentTypeError("must be from 1 s to 1 h")
+    return value

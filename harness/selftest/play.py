@@ -1,0 +1,162 @@
+"""One performance: endpoints and callers as processes of their own, and what they leave behind."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import trustme
+
+from harness.audio import PCM16
+from harness.corpus import load_corpus
+from harness.errors import CommandError
+from harness.records import Health, Session, Turn
+from harness.selftest.endpoint import Endpoint
+from harness.selftest.outcome import Evidence
+from harness.selftest.scenes import ENDPOINTS, FRAME_MS, SCENES, Scene, cast
+from harness.selftest.truth import Line
+
+__all__ = ["play"]
+
+TALKS_ON_S = 150.0  # at most, after the time given: dialling, last answers, start and end
+
+_Record = TypeVar("_Record", Turn, Session, Health)
+
+
+def play(
+    sessions: int,
+    seconds: float,
+    *,
+    scenes: tuple[Scene, ...] = SCENES,
+    endpoints: dict[str, tuple[str, ...]] = ENDPOINTS,
+    tls: bool = False,
+    cores: tuple[int, int] | None = None,
+) -> Evidence:
+    """
+    Let callers talk to endpoints.
+
+    Args:
+        sessions: Callers of all scenes together.
+        seconds: From the last session dialled; turns that began by then end.
+        scenes: What they do.
+        endpoints: Options of the endpoints that the scenes name.
+        tls: Whether they talk over TLS, with a certificate made for it.
+        cores: The callers' and the endpoints', to measure what one carries.
+
+    Raises:
+        CommandError: If a process fails.
+
+    """
+    parts = cast(sessions, scenes)
+    with tempfile.TemporaryDirectory(prefix="selftest-") as name, ExitStack() as stack:
+        folder = Path(name)
+        certificate = _certificate(folder) if tls else ()
+        running = {
+            endpoint: stack.enter_context(
+                Endpoint(
+                    (*endpoints[endpoint], *certificate),
+                    folder / f"{endpoint}.jsonl",
+                    cores[1] if cores else None,
+                )
+            )
+            for endpoint in {scene.endpoint for scene in scenes if parts[scene.name]}
+        }
+        job = {
+            "parts": [
+                _part(scene, running[scene.endpoint].url, parts[scene.name], folder, tls=tls)
+                for scene in scenes
+                if parts[scene.name]
+            ],
+            "seconds": seconds,
+            "folder": name,
+            "core": cores[0] if cores else None,
+        }
+        run = _perform(job, seconds)
+        stack.close()  # the logs are complete once the endpoints have ended
+        return _evidence(run, list(running.values()))
+
+
+def _part(scene: Scene, url: str, sessions: int, folder: Path, *, tls: bool) -> dict[str, Any]:
+    trust = {"ca_file": str(folder / "ca.pem")} if tls else {}
+    return {
+        "scene": scene.name,
+        "url": url,
+        "sessions": sessions,
+        "options": {**scene.options, **trust},
+        "talks_over": scene.talks_over,
+    }
+
+
+def _certificate(folder: Path) -> tuple[str, ...]:
+    """Make a certificate for this host; the options that let an endpoint use it."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+    for pem in issued.cert_chain_pems:
+        pem.write_to_path(str(folder / "cert.pem"), append=True)
+    return ("--cert", str(folder / "cert.pem"), "--key", str(folder / "key.pem"))
+
+
+def _perform(job: dict[str, Any], seconds: float) -> Path:
+    """Let the callers do their job; where they left their records."""
+    # In a process of its own: what measures must not be what is measured.
+    command = [sys.executable, "-m", "harness.selftest.crowd"]
+    with _ended(
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    ) as callers:
+        said, _ = callers.communicate(
+            msgspec.json.encode(job).decode() + "\n", timeout=seconds + TALKS_ON_S
+        )
+    if callers.returncode or not said.strip():
+        raise CommandError("the callers failed; see what they said above")
+    return Path(said.splitlines()[-1])
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive this."""
+    try:
+        yield process
+    except subprocess.TimeoutExpired:
+        raise CommandError("the callers did not come to an end") from None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _evidence(run: Path, endpoints: Sequence[Endpoint]) -> Evidence:
+    lines: dict[str, Line] = {}
+    late = 0.0
+    for endpoint in endpoints:
+        responses, totals = endpoint.log()
+        lines |= {line.response_id: line for line in msgspec.convert(responses, list[Line])}
+        late = max(late, totals["first_delta_lateness_s"]["p99"])
+    sessions = _records(run / "sessions.jsonl", Session)
+    return Evidence(
+        turns=_records(run / "turns.jsonl", Turn),
+        sessions=[session for session in sessions if session.event == "end"],
+        health=_records(run / "health.jsonl", Health),
+        lines=lines,
+        tails=_tails(),
+        endpoint_lateness_s=late,
+    )
+
+
+def _records(path: Path, kind: type[_Record]) -> list[_Record]:
+    decoder = msgspec.json.Decoder(kind)
+    return [decoder.decode(line) for line in path.read_bytes().splitlines()]
+
+
+def _tails() -> dict[str, int]:
+    """Of each utterance, ns from the end of its voice to the end of its last frame."""
+    corpus = load_corpus()
+    speeches = [corpus.speech(utterance, PCM16, FRAME_MS) for utterance in corpus.utterances]
+    return {
+        speech.name: len(speech.frames) * speech.frame_ns - speech.voice_end_ns
+        for speech in speeches
+    }
