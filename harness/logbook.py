@@ -14,6 +14,8 @@ from harness.turn import TurnRecorder
 __all__ = ["Logbook"]
 
 NS = 1_000_000_000
+KEPT_DEVIATIONS = 64  # of one session, told apart
+OTHER = "other"
 
 
 class Logbook:
@@ -104,6 +106,7 @@ class Logbook:
         connection, closed = self._connection, self._connection.closed
         record.steps = connection.steps
         record.deviations = dict(connection.session.deviations)
+        record.scorecard = self._scorecard()
         record.errors = connection.errors
         if closed is not None:
             record.close_code = closed.code
@@ -113,6 +116,16 @@ class Logbook:
             record.messages_received = transport.messages_received
             record.bytes_sent = transport.bytes_sent
             record.bytes_received = transport.bytes_received
+
+    def _scorecard(self) -> dict[str, dict[str, int]]:
+        """Deviations by kind and by where they were seen; the rare ones of many are added up."""
+        connection = self._connection
+        card: dict[str, dict[str, int]] = {}
+        for rank, ((kind, name), n) in enumerate(connection.session.scorecard.most_common()):
+            places = card.setdefault(kind, {})
+            where = connection.one_line(name) if rank < KEPT_DEVIATIONS else OTHER
+            places[where] = places.get(where, 0) + n
+        return card
 
     def _tell_turns(self, record: Session) -> None:
         recorder = self._recorder

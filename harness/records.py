@@ -244,6 +244,7 @@ class Session(msgspec.Struct, kw_only=True):
     message: str = ""  # free text for people, never a label; no key in it
     close_code: int | None = None
     deviations: dict[str, int] = {}
+    scorecard: dict[str, dict[str, int]] = {}  # the same by kind, then event and field
     errors: dict[str, int] = {}  # recoverable error events by code
     turns: int = 0
     responses: int = 0

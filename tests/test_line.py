@@ -242,6 +242,19 @@ def test_codes_that_a_server_makes_up_without_end_are_not_all_kept(line):
     assert sum(errors.values()) == 500
 
 
+def test_deviations_are_recorded_by_event_and_field_without_our_key(line):
+    odd = [ga.message(f"odd.{n}") for n in range(100) for _ in range(2)]
+    line.answer([ga.message("sk-secret-key"), *odd, *ga.answer()])
+    quiet(line)
+
+    ended = line.sessions[-1]
+    card = ended.scorecard["unknown_event"]
+    assert sum(card.values()) == ended.deviations["unknown_event"] == 201
+    assert card["odd.1"] == 2
+    assert "***" in card
+    assert len(card) == 51  # as many names as are told apart, and the rest
+
+
 # The cap of a session.
 
 

@@ -89,6 +89,7 @@ class SessionRow(msgspec.Struct):
     code: str | None = None
     close_code: int | None = None
     deviations: dict[str, int] = {}
+    scorecard: dict[str, dict[str, int]] = {}
     errors: dict[str, int] = {}
     turns: int = 0
     audio_due_s: float = 0.0

@@ -14,6 +14,7 @@ from harness.report.concurrency import open_sessions
 from harness.report.load import Run
 from harness.report.resample import intervals
 from harness.report.rows import SEGMENT_COLUMNS
+from harness.report.scorecard import scorecard
 from harness.report.stats import (
     PERCENTILES,
     Sample,
@@ -67,6 +68,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "connect": _connect(run),
         "audio_gaps": _audio_gaps(run),
         **_troubles(run),
+        "scorecard": scorecard(run.sessions["scorecard"]),
         "tools": _tools(run),
         "cost_usd": _cost(run),
         "damaged": {name: n for name, n in run.damaged.items() if n},
