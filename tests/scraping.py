@@ -15,7 +15,7 @@ from socket import AF_INET, socket
 
 import yaml
 
-__all__ = ["RULES", "Prometheus", "boards", "expanded", "free_port", "panel_queries", "panels"]
+__all__ = ["RULES", "Prometheus", "boards", "free_port", "panel_queries", "panels"]
 
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "dashboards" / "prometheus" / "rules.yml"
@@ -51,23 +51,6 @@ def panel_queries():
                 yield f"{board['title']} / {panel['title']} / {target['refId']}", target["expr"]
         for annotation in board["annotations"]["list"]:
             yield f"{board['title']} / {annotation['name']}", annotation["expr"]
-
-
-def expanded(expr, *, window="20s", interval="5s", bound="0.8", job=".+"):
-    """A query with Grafana's variables filled in, as Grafana does."""
-    values = {
-        "__rate_interval": window,
-        "__interval": interval,
-        "bound": bound,
-        "job": job,
-        "scenario": ".+",
-        "model": ".+",
-        "worker": ".+",
-    }
-    for name in sorted(values, key=len, reverse=True):
-        expr = expr.replace(f"${name}", values[name])
-    assert "$" not in expr, expr
-    return expr
 
 
 class Prometheus:

@@ -5,9 +5,10 @@ from itertools import combinations
 
 import promql_parser
 import pytest
-from scraping import boards, expanded, panel_queries, panels
+from scraping import boards, panel_queries, panels
 
 from dashboards.make import files
+from dashboards.variables import filled
 from harness.metrics import METRICS, Type
 
 PARTS = {Type.HISTOGRAM: ("_bucket", "_sum", "_count"), Type.COUNTER: ("",), Type.GAUGE: ("",)}
@@ -35,7 +36,7 @@ def selectors(node):
 
 
 def found_selectors(expr):
-    return list(selectors(promql_parser.parse(expanded(expr))))
+    return list(selectors(promql_parser.parse(filled(expr))))
 
 
 def test_regenerating_changes_nothing():

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import promql_parser
 import pytest
 from locusts import Locust, Running, wait_until
-from scraping import Prometheus, expanded, free_port, panel_queries
+from scraping import Prometheus, free_port, panel_queries
 
+from dashboards.variables import filled
 from harness.metrics import LATENCY_BUCKETS
 
 pytestmark = [
@@ -55,7 +56,7 @@ def live(tmp_path_factory):
             code = locust.wait(120)
             assert code in (0, 1), locust.text
             # The mark of the run's end comes one interval later.
-            ended = expanded(dict(panel_queries())["Realtime voice load / Run ended"])
+            ended = filled(dict(panel_queries())["Realtime voice load / Run ended"])
             wait_until(lambda: prometheus.ask(ended, start, time.time()), 40)
             yield SimpleNamespace(
                 prometheus=prometheus,
@@ -79,7 +80,7 @@ def last(live, expr):
 
 
 def test_every_query_of_every_panel_gives_numbers(live):
-    silent = [whose for whose, expr in panel_queries() if not numbers(live, expanded(expr))]
+    silent = [whose for whose, expr in panel_queries() if not numbers(live, filled(expr))]
 
     assert silent == []
 
@@ -141,14 +142,14 @@ def test_the_share_within_a_bound_is_exact(live):
     within = [t for t in live.turns if (t["metrics"]["ttfa"] or math.inf) <= 0.45]
     query = dict(panel_queries())["Realtime voice load / Within $bound s, run / A"]
 
-    share = last(live, expanded(query, bound="0.45"))
+    share = last(live, filled(query, bound="0.45"))
     assert share == pytest.approx(len(within) / live.summary["metrics"]["ttfa"]["count"])
 
 
 def test_run_start_and_end_are_marked_once_each(live):
     queries = dict(panel_queries())
     for name in ("Run started", "Run ended"):
-        expr = expanded(queries[f"Realtime voice load / {name}"])
+        expr = filled(queries[f"Realtime voice load / {name}"])
         (marked,) = live.prometheus.ask(expr, live.start, live.end)
         assert 1 <= len(marked) <= 6  # for one interval of five seconds, asked every second
 
