@@ -42,12 +42,14 @@ def print_trial(console: Console, duty: str, trial: Trial) -> None:
 
 def print_capacities(console: Console, capacities: list[Capacity]) -> None:
     """What one core carries."""
-    table = Table(title="sessions a core carries, 20 ms frames", title_justify="left")
+    table = Table(title="20 ms frames, one core", title_justify="left")
     table.add_column("duty cycle", overflow="fold")
     table.add_column("sessions", justify="right", no_wrap=True)
     for capacity in capacities:
-        more = "≥ " if capacity.at_least and capacity.sessions else ""
+        more = "≥ " if capacity.at_least else ""
         table.add_row(capacity.duty, f"{more}{capacity.sessions}")
+    if any(capacity.at_least for capacity in capacities):
+        console.print("≥: the endpoints, or this machine, were late before the callers were")
     console.print(table)
 
 

@@ -79,6 +79,15 @@ def test_seconds_with_more_users_than_asked_for_are_counted(tmp_path):
     assert run_facts(run).over_target_s == 2.0
 
 
+@pytest.mark.parametrize(("seen", "over"), [(4.0, 4.0), (None, 0.0), ("a while", 0.0)])
+def test_time_over_a_smaller_target_is_what_was_seen_while_it_ran(tmp_path, seen, over):
+    meta = {"users_max": 10, "over_target_s": seen}
+
+    run = load(tmp_path, health=[second(1, users=5)], workers=["local"], meta=meta)
+
+    assert run_facts(run).over_target_s == over
+
+
 def test_a_worker_without_anchor_or_health_is_counted(tmp_path):
     turns = [answered(worker="a"), answered(worker="b")]
 
@@ -110,3 +119,16 @@ def test_slices_of_ten_seconds_that_are_not_valid_are_named(tmp_path):
 
     assert [(s["from_s"], s["verdict"]) for s in slices] == [(10.0, "SUSPECT"), (20.0, "INVALID")]
     assert slices[0]["reasons"] == ["the generator was late during 9.1% of turns, over 1%"]
+
+
+def test_a_worker_names_who_blocked_it_for_longest(tmp_path):
+    health = [
+        second(1, longest_stall_s=0.2, culprit="app/user.py:3 a", starved_s=0.1, gc_s=0.01),
+        second(2, longest_stall_s=0.7, culprit="app/user.py:9 b", starved_s=0.2),
+        second(3, longest_stall_s=0.9),
+    ]
+
+    (row,) = worker_health(load(tmp_path, [answered(0.3)], health=health))
+
+    assert row["culprit"] == "app/user.py:9 b"
+    assert (row["starved_s"], row["gc_s"]) == (pytest.approx(0.3), 0.01)
