@@ -85,6 +85,8 @@ def _experience():
         graph("Audible gaps, a minute", "short", Target(f"60 * {TALK.rate('audio_gaps')}", "gaps")),
         graph("Length of audible gaps", "s", *_percentiles("audio_gap")),
         graph("Silent after barge-in", "s", *_percentiles("interrupt_stop")),
+        graph("Answers talked over, a minute", "short",
+              Target(f"60 * {TALK.rate('interrupts', 'kind')}", "{{kind}}")),
     )  # fmt: skip
 
 
@@ -113,8 +115,6 @@ def _correctness():
         graph("Against the protocol, a minute", "short",
               Target(f"60 * {TALK.rate('deviations', 'kind')}", "{{kind}}"),
               Target(f"60 * {TALK.rate('premature_responses')}", "premature responses")),
-        graph("Answers talked over, a minute", "short",
-              Target(f"60 * {TALK.rate('interrupts', 'kind')}", "{{kind}}")),
     )  # fmt: skip
 
 

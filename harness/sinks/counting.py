@@ -136,7 +136,8 @@ class CountingSink:
         if scenario in self._begun:
             return
         self._begun.add(scenario)
-        self._histogram("ttfa", scenario)
+        for name in ("ttfa", "audio_gap", "interrupt_stop"):
+            self._histogram(name, scenario)
         for name, values in _FROM_ZERO.items():
             for value in values:
                 self.tally.count(name, (*scenario, *value), 0)
