@@ -11,6 +11,7 @@ import gevent
 __all__ = ["EmbeddedSimulator", "SimulatorError"]
 
 START_LIMIT = 30.0  # seconds until it must listen
+LATENCY = "lognormal(300ms, 0.3)"  # of its answers, so that there is something to look at
 END_LIMIT = 5.0  # seconds until it must have ended
 
 _LISTENING = "listening on "
@@ -75,6 +76,6 @@ class EmbeddedSimulator:
 
 def _command() -> list[str]:
     return [
-        *(sys.executable, "-m", "harness", "simulate"),
+        *(sys.executable, "-m", "harness", "simulate", "--ttfa", LATENCY),
         *("--port", "0", "--until-stdin-closes"),
     ]
