@@ -237,12 +237,11 @@ def replay(tape: Tape, *, buffer_ns: int | None = None) -> Turn:
     )
     recorder.turns = was.turn
     recorder.resume(tape.commit_at)
-    turn: Turn | None = None
-    if was.kind is not Kind.UNSOLICITED:
-        turn = recorder.begin(was.kind, due=was.due_at, at=was.written_at, said=was.said)
+    if was.kind is not Kind.UNSOLICITED:  # that begins by itself
+        recorder.begin(was.kind, due=was.due_at, at=was.written_at, said=was.said)
     for fact in tape.facts:
         if isinstance(fact.event, Deed):
-            about = () if fact.event.verb in get_args(VerbOfAll) else (turn,)
+            about = () if fact.event.verb in get_args(VerbOfAll) else recorder.open_turns[:1]
             getattr(recorder, fact.event.verb)(*about, at=fact.at, **fact.event.details)
         else:
             recorder.receive(fact.event, fact.at, fact.uncertainty)

@@ -142,6 +142,15 @@ class Script:
         for at, event in tape:
             self.recorder.receive(event, ms(at))
 
+    def answer_tools(self, at: float) -> None:
+        """Answer every call that is complete, and ask to go on."""
+        requests, self.recorder.requests = self.recorder.requests, []
+        for request in requests:
+            self.recorder.tool_answered(
+                request.turn, request.call_id, at=ms(at), outcome="ok", valid=True
+            )
+            self.recorder.requested(request.turn, ms(at))
+
     def until(self, at: float) -> list[Turn]:
         """Let time pass, and return the turns that have closed by then."""
         self.recorder.advance(ms(at))

@@ -152,6 +152,8 @@ def test_any_conversation_on_tape_folds_to_the_same_turns(tmp_path_factory, vad,
             script.recorder.talk_over(ms(now))
             script.say(now, now + 1)
         script.hear((now, EVENTS[which]))
+        if index % 3 == 0:
+            script.answer_tools(now + 0.5)
     script.over(now + 1)
 
     assert len(script.recorder.tapes) == len(script.recorder.finished)
