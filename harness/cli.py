@@ -15,6 +15,7 @@ COMMANDS = {
     "report": ("harness.report.command", "make summary.json and report.html of a run"),
     "selftest": ("harness.selftest.command", "hold what is measured here against the truth"),
     "check": ("harness.report.check", "judge a run by its objectives, for CI"),
+    "compare": ("harness.report.compare", "compare two runs: what got worse, beyond doubt"),
 }
 
 

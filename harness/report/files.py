@@ -13,22 +13,22 @@ from harness.report.page import render
 from harness.report.plots import plots
 from harness.report.summary import objectives_of
 
-__all__ = ["write_page", "write_summary"]
+__all__ = ["write_page", "write_summary", "write_whole"]
 
 
 def write_summary(run: Run, summary: Mapping[str, Any]) -> Path:
     """``summary.json`` of the run."""
     text = msgspec.json.format(msgspec.json.encode(summary), indent=2)
-    return _write(run.path / "summary.json", text + b"\n")
+    return write_whole(run.path / "summary.json", text + b"\n")
 
 
 def write_page(run: Run, summary: Mapping[str, Any]) -> Path:
     """``report.html`` of the run."""
     page = render(summary, plots(run, objectives_of(run)), run.meta)
-    return _write(run.path / "report.html", page.encode())
+    return write_whole(run.path / "report.html", page.encode())
 
 
-def _write(path: Path, content: bytes) -> Path:
+def write_whole(path: Path, content: bytes) -> Path:
     """All of it or nothing: beside its place first, then moved there."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

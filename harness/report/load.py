@@ -15,7 +15,6 @@ from harness.errors import CommandError
 from harness.records import Health
 from harness.report.clock import Clocks
 from harness.report.lines import Lines
-from harness.report.resample import call_units
 from harness.report.rows import WORDS, SessionRow, TurnRow, tool_frame, turn_frame
 
 __all__ = ["FILES", "Run", "load_run", "size_of"]
@@ -30,7 +29,7 @@ class Run:
 
     Attributes:
         meta: ``run.json``, empty if there is none.
-        turns: As ``rows.turn_frame``, with ``t`` and ``unit``: its call, by ``resample``.
+        turns: As ``rows.turn_frame``, with ``t``.
         gaps: Every silence inside an answer, in seconds, in the order of the turns.
         sessions: One line each, started and ended lines joined, with ``t`` and ``t_end``
             (NaN: its end is not recorded).
@@ -103,7 +102,6 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     unanchored = clocks.assume(_first_instants(turns, sessions, health))
     health_ns = np.array([h.at + clocks.offsets[h.worker] for h in health], dtype=np.int64)
     start = _place(turns, sessions, health_ns, clocks)
-    turns["unit"] = call_units(turns)
     damaged = {
         lines.path.name: lines.damaged for lines in (turn_lines, session_lines, health_lines)
     }

@@ -14,7 +14,7 @@
       view: { stroke: null },
       axis: { ...words, gridColor: line, domainColor: line, tickColor: line, titlePadding: 8 },
       axisX: { grid: false },
-      legend: { ...words, labelColor: ink, orient: "top", direction: "horizontal", symbolStrokeWidth: 2 },
+      legend: { ...words, labelColor: ink, symbolBaseFillColor: dim, symbolBaseStrokeColor: dim, orient: "top", direction: "horizontal", symbolStrokeWidth: 2 },
       range: { category: [1, 2, 3, 4, 5, 6, 7, 8].map((n) => colour(`--plot-${n}`)) },
       circle: { color: colour("--plot-8") },
       point: { color: colour("--plot-6"), filled: true },

@@ -1,28 +1,21 @@
 """The report as one HTML page that needs nothing else: no network, no file beside it."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import jinja2
-import vl_convert
-
-from harness import __version__
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.report import words
+from harness.report.templates import render_page
 from harness.verdict import Level, failures
 
 __all__ = ["render"]
 
-HERE = Path(__file__).parent
 SIGNS = {Level.VALID: "✓", Level.SUSPECT: "!", Level.INVALID: "✕"}
 MEANING = {
     Level.VALID: "The generator kept time: these figures are the endpoint's.",
     Level.SUSPECT: "The generator was late at times: read these figures with care.",
     Level.INVALID: "The generator did not do what it should have: don't trust these figures.",
 }
-_EXPORT = "window.vegaEmbed = vegaEmbed;"
 SHOWN_OPTIONS = 200  # characters of one value; instructions are long
 
 
@@ -42,11 +35,10 @@ def render(
     """
     level = Level(summary["verdict"])
     failed_turns, failed_sessions = failures(summary)
-    template = _templates().get_template("page.html.j2")
-    return template.render(
+    return render_page(
+        "page.html.j2",
+        plots,
         s=summary,
-        plots=plots,
-        library=_library() if plots else "",
         sign=SIGNS[level],
         meaning=MEANING[level],
         tiles=_tiles(summary),
@@ -58,36 +50,7 @@ def render(
         failed_sessions=failed_sessions,
         options=_options(meta.get("options")),
         about={**_flat(meta.get("versions")), **_flat(meta.get("machine"))},
-        version=__version__,
     )
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "seconds": words.seconds,
-        "percentile": words.percentile,
-        "why": words.why,
-        "interval": words.interval,
-        "count": words.count,
-        "span": words.span,
-    }
-    environment.globals |= {"share": words.share, "objective_value": words.objective_value}
-    return environment
-
-
-@cache
-def _library() -> str:
-    """Vega, Vega-Lite and vegaEmbed for a script element."""
-    bundle: str = vl_convert.javascript_bundle(_EXPORT)
-    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from harness.report.concurrency import open_sessions
 from harness.report.load import Run
 from harness.slo import Objective
 
-__all__ = ["plots"]
+__all__ = ["plots", "specification"]
 
 MARGIN = 52  # pixels left of the plot: the same for all, so that their time axes stand in line
 STACKED = (*series.SHOWN, "other")  # from the bottom
@@ -34,10 +34,11 @@ def plots(run: Run, objectives: Sequence[Objective] = ()) -> dict[str, dict[str,
         "distribution": _distribution(run, _bounds(objectives)),
         "waterfall": _waterfall(run),
     }
-    return {name: _specification(chart) for name, chart in charts.items() if chart is not None}
+    return {name: specification(chart) for name, chart in charts.items() if chart is not None}
 
 
-def _specification(chart: Any) -> dict[str, Any]:
+def specification(chart: Any) -> dict[str, Any]:
+    """A chart for the page, which brings library and theme."""
     spec: dict[str, Any] = chart.to_dict()
     del spec["$schema"]  # an address; the page holds the library itself
     del spec["config"]  # the page's theme has it

@@ -5,37 +5,20 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from harness.report.stats import Percentile, Sample, percentile_name
 
-__all__ = ["FEWEST_UNITS", "LEVEL", "Curve", "call_units", "enough_units", "intervals", "weights"]
+__all__ = ["FEWEST_UNITS", "LEVEL", "Curve", "enough_units", "intervals", "weights", "widening"]
 
 LEVEL = 0.95
 RESAMPLES = 999
 FEWEST_UNITS = 10  # fewer calls can't tell how much calls differ
-MOST_UNITS = 1000  # more are joined at random: the spread between joined ones tells the same
 SPREADS = 6  # a resampled percentile never comes from further off, in standard errors
 POINTS = 512  # ranks at which a curve is kept, over twice that distance
 
 Ranks = np.ndarray
 """Of each resample, the rank of a percentile among the answered; one more is an unanswered turn."""
-
-
-def call_units(turns: pd.DataFrame) -> np.ndarray:
-    """The call of each turn as a number, from 0; more calls than ``MOST_UNITS`` share numbers."""
-    calls = turns.groupby(["worker", "caller", "call"], sort=False, observed=True).ngroup()
-    return join_units(calls.to_numpy(dtype=np.int64))
-
-
-def join_units(units: np.ndarray) -> np.ndarray:
-    """``units`` with at most ``MOST_UNITS`` numbers, joined at random and always the same way."""
-    number = int(units.max(initial=-1)) + 1
-    if number <= MOST_UNITS:
-        return units
-    joined = np.random.default_rng(0).permutation(number) % MOST_UNITS
-    return np.asarray(joined[units])
 
 
 class Curve(msgspec.Struct, frozen=True):
@@ -131,14 +114,21 @@ def enough_units(sample: Sample) -> bool:
     return len(np.unique(sample.all_units)) >= FEWEST_UNITS
 
 
-def widened(level: float, units: int) -> float:
+def widening(level: float, units: int) -> float:
     """
-    The level at which percentiles of resamples cover as ``level`` says, for few units.
+    How much wider an interval must be for few units than resampling makes it.
 
     Resampling makes the spread of few units too small, and takes it for known: Hesterberg's
     expanded percentile interval (What Teachers Should Know About the Bootstrap, 2015).
     """
-    reach = np.sqrt(units / (units - 1)) * stats.t.ppf((1 + level) / 2, units - 1)
+    tail = (1 + level) / 2
+    wider = stats.t.ppf(tail, units - 1) / stats.norm.ppf(tail)
+    return float(np.sqrt(units / (units - 1)) * wider)
+
+
+def _level(units: int) -> float:
+    """The level at which percentiles of resamples cover as ``LEVEL`` says."""
+    reach = stats.norm.ppf((1 + LEVEL) / 2) * widening(LEVEL, units)
     return float(2 * stats.norm.cdf(reach) - 1)
 
 
@@ -154,7 +144,7 @@ def _ends(curves: Sequence[Curve], units: int) -> tuple[np.ndarray, np.ndarray]:
         vectorized=True,
         axis=0,
         n_resamples=RESAMPLES,
-        confidence_level=widened(LEVEL, units),
+        confidence_level=_level(units),
         method="percentile",
         rng=np.random.default_rng(0),
     )

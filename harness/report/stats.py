@@ -88,23 +88,24 @@ class Sample(msgspec.Struct, frozen=True):
         return self.rank(-(-round(p * 1_000_000) * self.count // 1_000_000))
 
 
-def take_sample(turns: pd.DataFrame, metric: Metric) -> Sample:
-    """The sample of ``metric`` in ``turns``, as in ``Run.turns``."""
+def take_sample(turns: pd.DataFrame, metric: Metric, units: np.ndarray | None = None) -> Sample:
+    """The sample of ``metric`` in ``turns``, as in ``Run.turns``; ``units``: of each turn."""
     values = turns[metric.name]
     answered = values.notna() & ~turns["censored"]
     asked = turns["kind"].isin(list(metric.kinds))
     if metric.needs is not None:
         asked &= turns[f"has_{metric.needs}"]
     heard = _heard(turns, through_tools=metric.through_tools)
-    silent = turns[asked & _lacks(turns, heard)] if metric.counts_unanswered else turns.iloc[:0]
-    ordered, units = in_order(values[answered].to_numpy(), turns["unit"][answered].to_numpy())
+    silent = asked & _lacks(turns, heard) & metric.counts_unanswered
+    units = np.zeros(len(turns), dtype=np.int64) if units is None else units
+    ordered, beside = in_order(values[answered].to_numpy(), units[answered])
     return Sample(
         ordered,
-        unanswered=len(silent),
-        limit=float(silent[metric.limits].max()) if len(silent) else 0.0,
+        unanswered=int(silent.sum()),
+        limit=float(turns.loc[silent, metric.limits].max()) if silent.any() else 0.0,
         censored=int((asked & _is_censored(turns, heard) & ~answered).sum()),
-        units=units,
-        silent_units=silent["unit"].to_numpy(),
+        units=beside,
+        silent_units=units[silent],
     )
 
 

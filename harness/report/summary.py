@@ -24,6 +24,7 @@ from harness.report.stats import (
     take_sample,
 )
 from harness.report.trust import run_facts, slice_verdicts, worker_health
+from harness.report.units import call_units
 from harness.slo import Objective, judge, parse_slo
 from harness.verdict import reach_verdict
 
@@ -128,8 +129,9 @@ def _tally(values: "pd.Series[Any]") -> dict[str, int]:
 
 
 def _metrics(run: Run, objectives: Iterable[Objective]) -> dict[str, Any]:
-    samples = {m.name: take_sample(run.turns, m) for m in TURN_METRICS}
-    gaps, units = in_order(run.gaps, np.repeat(run.turns["unit"].to_numpy(), run.turns["gaps"]))
+    calls = call_units(run.turns)
+    samples = {m.name: take_sample(run.turns, m, calls) for m in TURN_METRICS}
+    gaps, units = in_order(run.gaps, np.repeat(calls, run.turns["gaps"]))
     samples |= {m.name: Sample(gaps, units=units) for m in LISTENING_METRICS}
     asked = {(o.metric, o.percentile) for o in objectives if o.percentile is not None}
     percentiles = {

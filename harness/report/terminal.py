@@ -8,12 +8,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.report import words
+from harness.report.comparison import Comparison
 from harness.verdict import Level, failures
 
-__all__ = ["print_judgements", "print_summary", "print_verdict"]
+__all__ = ["print_comparison", "print_judgements", "print_summary", "print_verdict"]
 
 # Named colours of the terminal's own theme: readable on dark and on light.
 STYLES = {Level.VALID: "bold green", Level.SUSPECT: "bold yellow", Level.INVALID: "bold red"}
+FOUND = {"faster": "green", "fewer": "green", "slower": "yellow", "more": "yellow"}
 MET = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]undecidable[/]"}
 
 
@@ -56,3 +58,28 @@ def print_judgements(console: Console, summary: Mapping[str, Any]) -> None:
         value = words.objective_value(judgement["objective"], judgement["value"])
         text = f"{MET[judgement['met']]}  {escape(judgement['objective'])}  ({escape(value)})"
         console.print(text)
+
+
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """What is stated of each metric, with its figures."""
+    for text in comparison.obstacles:
+        console.print(f"[bold red]can't be compared[/]  {escape(text)}")
+    for text in comparison.warnings:
+        console.print(f"[yellow]{escape(text)}[/]")
+    table = Table("figure", "base", "candidate", "difference", "99 % interval", box=None,
+                  pad_edge=False)  # fmt: skip
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for d in (d for statement in comparison.statements for d in statement.differences):
+        table.add_row(
+            f"{d.metric} {d.statistic.replace('_', ' ')}",
+            words.amount(d.metric, d.base, above=d.base_above),
+            words.amount(d.metric, d.candidate, above=d.candidate_above),
+            words.difference(d.metric, d.difference),
+            words.between(d.metric, d.low, d.high),
+        )
+    if comparison.statements:
+        console.print(table)
+    for statement in comparison.statements:
+        style = "red" if statement.regressed else FOUND.get(statement.finding, "default")
+        console.print(f"[bold]{statement.metric}[/]  [{style}]{escape(statement.text)}[/]")

@@ -5,12 +5,18 @@ from typing import Any
 
 __all__ = [
     "MISSING",
+    "amount",
+    "between",
+    "cell",
     "count",
+    "difference",
     "interval",
     "objective_value",
     "percentile",
+    "rounded",
     "seconds",
     "share",
+    "size",
     "span",
     "why",
 ]
@@ -93,3 +99,48 @@ def objective_value(objective: str, value: Any) -> str:
     if objective.startswith("audio_gaps"):
         return f"{value:.2g} per minute"
     return percentile(value)
+
+
+def amount(metric: str, value: float, *, above: bool = False) -> str:
+    """A figure of a comparison, in its metric's unit."""
+    if metric in ("turns", "sessions"):
+        return f"{value:.2%}".replace("%", " %")
+    if metric == "audio_gaps":
+        return f"{value:.2f}/min"
+    return f"> {value:.3g} s" if above else seconds(value)
+
+
+def size(metric: str, value: float) -> str:
+    """How large a difference is: ``48 ms``, ``0.30 points``, ``1.20/min``."""
+    if metric in ("turns", "sessions"):
+        return f"{100 * value:.2f} points"
+    if metric == "audio_gaps":
+        return f"{value:.2f}/min"
+    return seconds(value) if value >= 0.00005 else "0 ms"
+
+
+def difference(metric: str, value: float) -> str:
+    """A difference of a comparison, with its sign: ``+48 ms``, ``−0.30 points``."""
+    text = size(metric, abs(value))
+    if not any(digit in "123456789" for digit in text):
+        return f"±{text}"
+    return f"{'+' if value > 0 else '−'}{text}"
+
+
+def between(metric: str, low: float, high: float) -> str:
+    """The interval of a difference: ``+12 to +102 ms``, ``−13 ms to +1.20 s``."""
+    first, last = difference(metric, low), difference(metric, high)
+    for unit in (" points", "/min", " ms", " s"):
+        if first.endswith(unit) and last.endswith(unit):
+            return f"{first.removesuffix(unit)} to {last}"
+    return f"{first} to {last}"
+
+
+def rounded(n: int) -> str:
+    """A number to two figures, as an estimate deserves: ``1 100``."""
+    return count(int(float(f"{n:.2g}")))
+
+
+def cell(text: object) -> str:
+    """Text for a cell of a Markdown table."""
+    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -143,6 +143,7 @@ def test_importing_harness_costs_next_to_nothing():
         ("harness.simulator.command", {"numpy", "soundfile"}),
         ("harness.report.command", REPORT),
         ("harness.report.check", REPORT),
+        ("harness.report.compare", REPORT),
     ],
 )
 def test_a_command_imports_no_more_than_it_needs(command, allowed):

@@ -1,8 +1,7 @@
 import numpy as np
-import pandas as pd
 import pytest
 
-from harness.report.resample import MOST_UNITS, Curve, call_units, intervals, weights
+from harness.report.resample import Curve, intervals, weights
 from harness.report.stats import Sample, in_order
 
 
@@ -22,28 +21,6 @@ def width(found):
 
 def ends(one, p=0.5):
     return intervals({"x": one}, {"x": [p]})["x"]
-
-
-def test_turns_of_one_call_are_one_unit():
-    turns = pd.DataFrame(
-        {
-            "worker": pd.Categorical(["a", "a", "b", "a", "a"]),
-            "caller": [1, 1, 1, 2, 1],
-            "call": [0, 0, 0, 0, 1],
-        }
-    )
-
-    assert call_units(turns).tolist() == [0, 0, 1, 2, 3]
-
-
-def test_very_many_calls_share_units_evenly_and_always_in_the_same_way():
-    n = 3 * MOST_UNITS
-    turns = pd.DataFrame({"worker": pd.Categorical(["a"] * n), "caller": range(n), "call": 0})
-
-    units = call_units(turns)
-
-    assert np.bincount(units).tolist() == [3] * MOST_UNITS
-    assert call_units(turns).tolist() == units.tolist()
 
 
 def test_a_resample_counts_how_often_it_drew_each_unit():

@@ -21,7 +21,7 @@ def metric(name) -> Metric:
 
 def frame(turns):
     rows = [msgspec.json.decode(encode(turn), type=TurnRow) for turn in turns]
-    return turn_frame(rows).assign(unit=0)
+    return turn_frame(rows)
 
 
 def hundredths(n):
