@@ -1,6 +1,6 @@
 """What a self-test comes to: errors summed up, the generator's verdict, limits kept or missed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -56,6 +56,7 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
     read_lag: dict[str, float]
     endpoint_lateness_s: float
     cpu: float  # of a core, on average
+    starved: float  # share of the time in which it was ready to run, and others had the processor
     verdict: str
     reasons: tuple[str, ...]
     missed: tuple[str, ...]  # limits, in words
@@ -98,7 +99,8 @@ def judge(evidence: Evidence) -> Tested:
         frame_lateness=_lags(evidence.merged("frame_lateness")),
         read_lag=_lags(evidence.merged("read_lag")),
         endpoint_lateness_s=evidence.endpoint_lateness_s,
-        cpu=_cpu(evidence.health),
+        cpu=_share(evidence.health, lambda second: second.cpu * second.interval_s),
+        starved=_share(evidence.health, lambda second: second.starved_s),
         verdict=verdict.level.value,
         reasons=verdict.reasons,
         missed=(*missed, *_unexpected(evidence)),
@@ -130,9 +132,10 @@ def _lags(histogram: LagHistogram) -> dict[str, float]:
     return {**quantiles, "max": histogram.max}
 
 
-def _cpu(health: Sequence[Health]) -> float:
+def _share(health: Sequence[Health], spent: Callable[[Health], float]) -> float:
+    """What was spent of all the time that was watched."""
     seconds = sum(second.interval_s for second in health)
-    return sum(second.cpu * second.interval_s for second in health) / seconds if seconds else 0.0
+    return sum(map(spent, health)) / seconds if seconds else 0.0
 
 
 def _unexpected(evidence: Evidence) -> Iterable[str]:

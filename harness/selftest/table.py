@@ -25,8 +25,8 @@ def print_tested(console: Console, tested: Tested) -> None:
         console.print(f"{name}, ms: {told}")
     console.print(
         f"{tested.sessions} sessions at once, {tested.turns} turns, {tested.suspect_turns} of them "
-        f"suspect; {tested.cpu:.0%} of a core; endpoints' own lateness, p99: "
-        f"{_ms(tested.endpoint_lateness_s)} ms"
+        f"suspect; {tested.cpu:.0%} of a core, {tested.starved:.0%} of the time without one; "
+        f"endpoints' own lateness, p99: {_ms(tested.endpoint_lateness_s)} ms"
     )
     for limit in tested.missed:
         console.print(f"[bold red]missed[/] {limit}")

@@ -26,7 +26,7 @@ def evidence(*pairs, sessions=(), health=None):
     return Evidence(
         turns=[turn for turn, _ in pairs],
         sessions=list(sessions),
-        health=[health or Health(sessions=3, cpu=0.25)],
+        health=[health or Health(sessions=3, cpu=0.25, starved_s=0.1)],
         lines={line.response_id: line for _, line in pairs},
         tails={},
     )
@@ -47,7 +47,7 @@ def test_right_to_the_millisecond_keeps_all_limits():
     assert tested.passed
     assert tested.verdict == "VALID"
     assert tested.errors["first_audio received"].median == pytest.approx(0.0002)
-    assert (tested.sessions, tested.turns, tested.cpu) == (3, 10, 0.25)
+    assert (tested.sessions, tested.turns, tested.cpu, tested.starved) == (3, 10, 0.25, 0.1)
 
 
 def test_a_median_error_over_a_millisecond_is_missed():
