@@ -17,6 +17,7 @@ from harness.sinks.tally import Labels, Tally, merge
 from harness.swarm.cli_options import safe_values
 from harness.swarm.embedded import SimulatorError
 from harness.swarm.gate import Gate
+from harness.swarm.guard import LOOK, Deed, OvershootGuard
 from harness.swarm.live import LiveView, Progress, percentile
 from harness.swarm.recording import Recording, describe_run
 from harness.swarm.rows import VOICE
@@ -30,7 +31,10 @@ from harness.swarm.web import (
     port_is_free,
 )
 
-__all__ = ["FrontStation"]
+__all__ = ["BUSY", "FrontStation"]
+
+BUSY = ("spawning", "running")
+"""Locust's states in which users begin calls."""
 
 
 class FrontStation(Station):
@@ -52,6 +56,7 @@ class FrontStation(Station):
         self._servers: list[MetricsServer] = []
         self._started = 0.0
         self._users_max = 0
+        self._guard = OvershootGuard()
         self._watch: gevent.Greenlet[..., None] | None = None
         self._view = LiveView(self.progress)
 
@@ -79,7 +84,10 @@ class FrontStation(Station):
         raise NotImplementedError
 
     def look_after_workers(self) -> None:
-        """Called once a second while a run lasts."""
+        """Called every ``LOOK`` seconds while a run lasts."""
+
+    def restore_users(self) -> None:
+        """There are more users than asked for: distribute those asked for once more."""
 
     # Before anything runs.
 
@@ -135,6 +143,7 @@ class FrontStation(Station):
             return
         self._started = monotonic()
         self._users_max = self.runner.target_user_count
+        self._guard = OvershootGuard()
         self.begin_crowd(self.recording, setup)
         self._watch = gevent.spawn(self._watch_users)
         self._view.start()
@@ -199,16 +208,41 @@ class FrontStation(Station):
 
     def _watch_users(self) -> None:
         while True:
-            gevent.sleep(1.0)
+            gevent.sleep(LOOK)
             self.look_after_workers()
             self._users_max = max(self._users_max, self.runner.target_user_count)
+            if self.runner.state in BUSY:
+                self._guard_users()
+
+    def _guard_users(self) -> None:
+        runner = self.runner
+        users, target = runner.user_count, runner.target_user_count
+        deed = self._guard.look(
+            monotonic(),
+            users=users,
+            target=target,
+            spawning=runner.state == "spawning",
+            hearing_out=self.environment.stop_timeout,
+        )
+        if deed is Deed.RESTORE:
+            say(f"{users} users instead of {target}: those who leave hear nothing out")
+            self.restore_users()
+        elif deed is Deed.CUT:
+            self.cut_leaving()
+        elif deed is Deed.ABORT:
+            self.abandon(f"{users} users instead of {target}, whatever was done about it")
 
     def _finish(self, recording: Recording) -> None:
         facts = self.end_crowd()
         if self._watch is not None:
             self._watch.kill()
         self._view.stop()
-        recording.finish(users_max=self._users_max, trouble=self.trouble or None, **facts)
+        recording.finish(
+            users_max=self._users_max,
+            over_target_s=self._guard.longest,
+            trouble=self.trouble or None,
+            **facts,
+        )
         if not self.trouble:
             self.environment.process_exit_code = recording.exit_code
         self.recording, self._finishing = None, None
@@ -249,7 +283,7 @@ class FrontStation(Station):
         times, silent = (ttfa.response_times, ttfa.num_none_requests) if ttfa else ({}, 0)
         elapsed = monotonic() - self._started
         run_time = self.options.run_time
-        ending = self.runner.state not in ("ready", "spawning", "running")
+        ending = self.runner.state not in ("ready", *BUSY)
         users = self.runner.user_count
         return Progress(
             elapsed=elapsed,

@@ -6,8 +6,8 @@ import gevent
 
 from harness.sinks.tally import Tally
 from harness.swarm.callers import CallerNumbers
-from harness.swarm.front import FrontStation
-from harness.swarm.messages import CALLERS, FINAL, READY, RUN, TROUBLE
+from harness.swarm.front import BUSY, FrontStation
+from harness.swarm.messages import CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
 from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.setup import Setup
@@ -18,8 +18,6 @@ __all__ = ["MasterStation"]
 FINAL_LIMIT = 6.0  # seconds to wait for last parcels; a dead worker is missing after five
 READY_LIMIT = 5.0  # seconds for stopped workers to come back, so that they can be told to quit
 PREPARE_LIMIT = 5.0  # seconds for forked workers to be ready, so that they can be told to quit
-
-BUSY = ("spawning", "running")
 
 
 class MasterStation(FrontStation):
@@ -38,6 +36,7 @@ class MasterStation(FrontStation):
         self.runner.register_message(FINAL, self._on_final)
         self.runner.register_message(CALLERS, self._on_callers)
         self.runner.register_message(TROUBLE, self._on_trouble)
+        self.runner.register_message(USERS, self._on_users)
 
     @property
     def dials(self) -> bool:
@@ -97,6 +96,27 @@ class MasterStation(FrontStation):
 
     def _on_trouble(self, environment: Any, msg: Any, **_: Any) -> None:
         self.abandon(f"{msg.data['worker']}: {msg.data['reason']}")
+
+    def _on_users(self, environment: Any, msg: Any, **_: Any) -> None:
+        """Locust's own count is as old as a worker's last report: too old to guard by."""
+        client = self.runner.clients.get(msg.node_id)
+        if client is not None and client.state != "missing":
+            client.user_classes_count = msg.data["user_classes_count"]
+
+    def restore_users(self) -> None:
+        """
+        Let Locust tell every worker how many users it has.
+
+        Its dispatcher takes itself to be at work for ever once it has rebalanced, and then does
+        not tell a worker that returns.
+        """
+        runner = self.runner
+        if runner.state == "running":
+            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
+
+    def cut_leaving(self) -> None:
+        """Let workers end the calls of users who are told to stop."""
+        self.runner.send_message(CUT)
 
     def look_after_workers(self) -> None:
         """Free the numbers of workers that went missing."""

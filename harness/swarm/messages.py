@@ -1,6 +1,6 @@
 """Names of our own messages between workers and master, and what they carry."""
 
-__all__ = ["CALLERS", "FINAL", "READY", "RUN", "TROUBLE"]
+__all__ = ["CALLERS", "CUT", "FINAL", "READY", "RUN", "TROUBLE", "USERS"]
 
 READY = "realtime_ready"
 """Worker to master: it can hear what the master says, from its orders to \"quit\"."""
@@ -13,6 +13,12 @@ CALLERS = "realtime_callers"
 
 FINAL = "realtime_final"
 """Worker to master: a report as Locust's own, with the last parcel of a run."""
+
+USERS = "realtime_users"
+"""Worker to master, once a second: ``user_classes_count``, as in a report."""
+
+CUT = "realtime_cut"
+"""Master to workers: end the calls of users who are told to stop, in mid-turn."""
 
 TROUBLE = "realtime_trouble"
 """Worker to master: ``worker`` can't go on, and the ``reason`` in one line."""

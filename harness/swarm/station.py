@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any, NoReturn
 
 import gevent
+from locust.user.task import LOCUST_STATE_STOPPING
 
 from harness.swarm.crowd import Crowd
 from harness.swarm.setup import Setup, read_setup
@@ -53,6 +54,13 @@ class Station:
         """End running calls at once, in mid-turn."""
         self.environment.stop_timeout = 0
         self.runner.user_greenlets.kill(block=False)
+
+    def cut_leaving(self) -> None:
+        """End the calls of users who are told to stop: they hear no answer out."""
+        for greenlet in tuple(self.runner.user_greenlets):
+            # The arguments of one that has just ended are gone.
+            if greenlet.args and greenlet.args[0]._state == LOCUST_STATE_STOPPING:
+                greenlet.kill(block=False)
 
     def hosts(self, posted: str | None = None) -> list[str]:
         """Whom users call: the host given for all, else those of their classes."""

@@ -5,12 +5,13 @@ import time
 from typing import Any
 
 import gevent
+from locust.runners import STATE_CLEANUP
 
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally
 from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
-from harness.swarm.messages import CALLERS, FINAL, READY, RUN, TROUBLE
+from harness.swarm.messages import CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
@@ -20,6 +21,7 @@ from harness.swarm.web import MetricsServer, metrics_page
 __all__ = ["WorkerStation"]
 
 MASTER_SILENT = 10.0  # seconds without a heartbeat after which the master is lost
+HEARTBEAT_LATE = 3.0  # seconds between looks for it: this process itself did not run
 HASTE = 3.0  # seconds for running answers to end when it is
 
 
@@ -46,7 +48,9 @@ class WorkerStation(Station):
         warm_up(vars(self.options))
         self.runner.register_message(RUN, self._on_run)
         self.runner.register_message(CALLERS, self._on_callers)
+        self.runner.register_message(CUT, self._on_cut)
         gevent.spawn(self._watch_master)
+        gevent.spawn(self._tell_users)
         self._serve_metrics()
         self.runner.send_message(READY)
 
@@ -58,6 +62,9 @@ class WorkerStation(Station):
     def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
         if msg.data["run"] == self._announced.get("run"):
             self._numbers.arrived(msg.data["numbers"])
+
+    def _on_cut(self, environment: Any, msg: Any, **_: Any) -> None:
+        self.cut_leaving()
 
     def _ask_for_callers(self, n: int) -> None:
         self.runner.send_message(CALLERS, {"run": self._announced["run"], "want": n})
@@ -132,13 +139,27 @@ class WorkerStation(Station):
             self._server.stop()
 
     def _watch_master(self) -> None:
-        began = time.time()
-        while time.time() - (self.runner.last_heartbeat_timestamp or began) < MASTER_SILENT:
+        heard = looked = time.time()
+        while looked - heard < MASTER_SILENT:
             gevent.sleep(1.0)
+            now = time.time()
+            # Locust's listener hears nothing while calls are heard out; nor does a process that was
+            # stopped itself.
+            if self.runner.state == STATE_CLEANUP or now - looked > HEARTBEAT_LATE:
+                heard = now
+            heard = max(heard, self.runner.last_heartbeat_timestamp or 0.0)
+            looked = now
         say(f"{self.name}: the master has been silent for {MASTER_SILENT:g} s: hanging up")
         self.environment.stop_timeout = HASTE
         self.environment.process_exit_code = 2
         self.runner.quit()
+
+    def _tell_users(self) -> None:
+        while True:
+            gevent.sleep(1.0)
+            if self._shipper is not None:
+                counts = self.runner.user_classes_count
+                self.runner.send_message(USERS, {"user_classes_count": counts})
 
     def _serve_metrics(self) -> None:
         if not self.options.metrics_port:

@@ -1,4 +1,5 @@
 import shutil
+import socket
 import sys
 
 import pytest
@@ -35,3 +36,10 @@ def simulator(tmp_path):
         running.process.terminate()
         running.process.wait(10)
         running.__exit__()
+
+
+@pytest.fixture
+def free_port():
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
