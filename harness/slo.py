@@ -4,10 +4,16 @@ Objectives, as people write them: parsed, and judged by a run's summary.
 ::
 
     objectives ::= objective | objective ";" objectives
-    objective  ::= latency ":" statistic compare duration
-                 | "turns:" turns compare amount
-                 | "sessions:" sessions compare amount
-                 | "audio_gaps:per_minute" compare number
+    objective  ::= latency where ":" statistic compare duration
+                 | "turns" where ":" turns compare amount
+                 | "sessions" where ":" sessions compare amount
+                 | "audio_gaps" where ":per_minute" compare number
+    where      ::= "" | "{" filters "}"
+    filters    ::= filter | filter "," filters
+    filter     ::= label equals value
+    label      ::= "scenario" | "model" | word
+    equals     ::= "=" | "!="
+    value      ::= word | '"' text '"'
     latency    ::= "ttfa" | "ttfa_audible" | "ttfa_commit" | "ttfa_detected" | "ttfa_request"
                  | "ttft" | "time_to_answer" | "tool_call" | "tool_turnaround"
                  | "interrupt_stop" | "audio_gap"
@@ -25,7 +31,10 @@ Objectives, as people write them: parsed, and judged by a run's summary.
 
 Blanks may stand around any of these. A percentile lies above 0 and under 100; a duration without
 unit is in seconds; an amount with ``%`` is a share of all turns or sessions, without it a count.
-``failed`` is every outcome but completed, cancelled, cut and ended.
+``failed`` is every outcome but completed, cancelled, cut and ended. A filter narrows an objective
+to some turns or sessions: ``scenario``, ``model`` and, of turns, ``kind`` are of the record, any
+other label is a tag, empty where there is none. A word is of letters, digits and ``_-./:``; a text
+may hold anything but ``"``.
 """
 
 import operator
@@ -40,7 +49,7 @@ from harness.metrics import LISTENING_METRICS, TURN_METRICS
 from harness.records import Outcome, SessionOutcome
 from harness.verdict import failures
 
-__all__ = ["Judgement", "Objective", "judge", "parse_slo"]
+__all__ = ["LATENCIES", "Filter", "Judgement", "Objective", "judge", "parse_slo"]
 
 LATENCIES = tuple(metric.name for metric in (*TURN_METRICS, *LISTENING_METRICS))
 COUNTED = {
@@ -51,12 +60,25 @@ COUNTED = {
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 EXAMPLE = "write it like ttfa:p95<0.8s or turns:failed<1%"
 
+_VALUE = r'(?:[\w./:-]+|"[^"]*")'
+_FILTER = re.compile(rf"\s*([\w.-]+)\s*(!?=)\s*({_VALUE})\s*")
+_BETWEEN = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # no semicolon inside a text
 _OBJECTIVE = re.compile(
-    r"(?P<metric>\w+)\s*:\s*(?P<statistic>[\w.]+)\s*(?P<compare>[<>]=?)\s*(?P<bound>[^<>=]+)"
+    r"(?P<metric>\w+)\s*"
+    rf"(?:\{{(?P<where>{_FILTER.pattern}(?:,{_FILTER.pattern})*)\}})?\s*"
+    r":\s*(?P<statistic>[\w.]+)\s*(?P<compare>[<>]=?)\s*(?P<bound>[^<>=]+)"
 )
 _PERCENTILE = re.compile(r"p(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 _SHARE = re.compile(rf"({_NUMBER.pattern})\s*%")
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which turns or sessions an objective is about: those whose label has, or lacks, a value."""
+
+    label: str  # scenario, model, kind, or the name of a tag
+    value: str
+    equal: bool = True
 
 
 class Objective(msgspec.Struct, frozen=True):
@@ -68,6 +90,7 @@ class Objective(msgspec.Struct, frozen=True):
     compare: str  # <, <=, > or >=
     bound: float  # seconds, a share, a count, or a number per minute
     share: bool = False  # of all turns or sessions
+    where: tuple[Filter, ...] = ()  # all must hold
 
     @property
     def percentile(self) -> float | None:
@@ -92,7 +115,7 @@ def parse_slo(text: str) -> tuple[Objective, ...]:
         ValueError: If one can't be understood; the message is one line that says what is wrong.
 
     """
-    return tuple(_parse(part.strip()) for part in text.split(";") if part.strip())
+    return tuple(_parse(part.strip()) for part in _BETWEEN.split(text) if part.strip())
 
 
 def _parse(text: str) -> Objective:
@@ -105,7 +128,13 @@ def _parse(text: str) -> Objective:
         share, value = _bound(metric, statistic, bound)
     except ValueError as error:
         raise ValueError(f"{text!r}: {error}; {EXAMPLE}") from None
-    return Objective(text, metric, statistic, compare, value, share)
+    where = tuple(
+        Filter(label, filtered.strip('"'), equals == "=")
+        for label, equals, filtered in _FILTER.findall(match["where"] or "")
+    )
+    if metric == "sessions" and any(each.label == "kind" for each in where):
+        raise ValueError(f"{text!r}: sessions have no kind; {EXAMPLE}")
+    return Objective(text, metric, statistic, compare, value, share, where)
 
 
 def _bound(metric: str, statistic: str, bound: str) -> tuple[bool, float]:
@@ -152,7 +181,8 @@ def judge(objective: Objective, summary: Mapping[str, Any]) -> Judgement:
 
     Args:
         objective: One of ``parse_slo``.
-        summary: As in ``summary.json``; a percentile that it doesn't hold is undecidable.
+        summary: As in ``summary.json``, of what the objective's filters leave; a percentile that
+            it doesn't hold is undecidable.
 
     """
     value = _value(objective, summary)

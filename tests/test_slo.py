@@ -84,6 +84,41 @@ def test_several_objectives_stand_between_semicolons_and_none_is_none():
     assert parse_slo(" ; ") == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "metric", "where"),
+    [
+        ('ttfa{scenario="tools"}:p95<1s', "ttfa", [("scenario", "tools", True)]),
+        ("ttfa{scenario=Caller.talk}:p95<1s", "ttfa", [("scenario", "Caller.talk", True)]),
+        ('turns { model != "a b" , tier=gold } : failed < 1%', "turns",
+         [("model", "a b", False), ("tier", "gold", True)]),
+        ('sessions{region="eu;west}"}:failed<1%', "sessions", [("region", "eu;west}", True)]),
+        ('audio_gaps{kind="greeting"}:per_minute<1', "audio_gaps", [("kind", "greeting", True)]),
+        ('ttfa{tier=""}:p50<1s', "ttfa", [("tier", "", True)]),
+    ],
+)  # fmt: skip
+def test_filters_narrow_an_objective(text, metric, where):
+    (objective,) = parse_slo(text)
+
+    assert objective.metric == metric
+    assert [(each.label, each.value, each.equal) for each in objective.where] == where
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ttfa{}:p95<1s", "is no objective"),
+        ("ttfa{scenario}:p95<1s", "is no objective"),
+        ("ttfa{scenario=}:p95<1s", "is no objective"),
+        ('ttfa{scenario="tools:p95<1s', "is no objective"),
+        ("ttfa{scenario=tools:p95<1s", "is no objective"),
+        ('sessions{kind="text"}:failed<1%', "sessions have no kind"),
+    ],
+)
+def test_a_wrong_filter_is_one_clear_line(text, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_slo(text)
+
+
 def test_an_objective_knows_its_percentile():
     (objective,) = parse_slo("ttfa:p99.9<1s")
 
@@ -143,9 +178,14 @@ def grammar():
     }
 
 
+TEXTS = ("", "book a table", "a=b, c", "ünïcode: 1 < 2 }")
+
+
 def derive(rules, symbol, rng):
-    if symbol.startswith('"'):
-        return symbol.strip('"')
+    if symbol[0] in "\"'":
+        return symbol[1:-1]
+    if symbol in ("word", "text"):
+        return rng.choice(("tools", "Caller.talk", "gpt-realtime") if symbol == "word" else TEXTS)
     if symbol == "digits":
         return str(rng.randint(1, 99))
     return "".join(derive(rules, word, rng) for word in rng.choice(rules[symbol]))

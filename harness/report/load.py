@@ -15,7 +15,7 @@ from harness.errors import CommandError
 from harness.records import Health
 from harness.report.clock import Clocks
 from harness.report.lines import Lines
-from harness.report.rows import WORDS, SessionRow, TurnRow, tool_frame, turn_frame
+from harness.report.rows import WORDS, SessionRow, TurnRow, tag_column, tool_frame, turn_frame
 
 __all__ = ["FILES", "Run", "load_run", "size_of"]
 
@@ -144,8 +144,9 @@ def _read_turns(lines: Lines[TurnRow]) -> tuple[pd.DataFrame, np.ndarray, pd.Dat
 
 def _join(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The frames below each other; words stay categories."""
-    words = {name: union_categoricals([frame[name] for frame in frames]) for name in WORDS}
-    rest = pd.concat([frame.drop(columns=list(WORDS)) for frame in frames], ignore_index=True)
+    names = [*WORDS, "tags"]
+    words = {name: union_categoricals([frame[name] for frame in frames]) for name in names}
+    rest = pd.concat([frame.drop(columns=names) for frame in frames], ignore_index=True)
     return pd.concat([pd.DataFrame(words), rest], axis=1)
 
 
@@ -160,6 +161,7 @@ def _session_frame(rows: Iterable[SessionRow]) -> pd.DataFrame:
     columns: dict[str, Any] = defaultdict(list)
     for name in SessionRow.__struct_fields__:
         columns[name] = [getattr(row, name) for row in found]
+    columns["tags"] = tag_column(found)
     columns["started_at"] = np.array([key[3] for key in sessions], dtype=np.int64)
     columns["ended"] = np.array([row.event == "end" for row in found], dtype=bool)
     for name in ("at", "turns", "caller", "call"):

@@ -17,12 +17,15 @@ __all__ = [
     "WORDS",
     "SessionRow",
     "TurnRow",
+    "tag_column",
     "tool_frame",
     "turn_frame",
 ]
 
 MARKS_READ = ("commit", "detected", "first_audio", "answer_audio")
 """Marks whose presence counts: where a metric starts, and whether audio came."""
+
+NO_TAGS = msgspec.Raw(b"{}")
 
 OTHER_METRICS = ("rtf", "own_delay", "audio_gaps", "audio_gap_seconds", "dead_air")
 
@@ -48,6 +51,8 @@ class TurnRow(msgspec.Struct, gc=False):
     call: int = 0
     turn: int = 0
     scenario: str = ""
+    model: str = ""
+    tags: msgspec.Raw = NO_TAGS
     kind: str = "speech"
     outcome: str | None = None
     phase: str | None = None
@@ -82,6 +87,9 @@ class SessionRow(msgspec.Struct):
     worker: str = "local"
     caller: int = 0
     call: int = 0
+    scenario: str = ""
+    model: str = ""
+    tags: msgspec.Raw = NO_TAGS
     started_at: int = 0
     steps: dict[str, float | None] = {}
     outcome: str | None = None
@@ -97,7 +105,7 @@ class SessionRow(msgspec.Struct):
     cost_usd: float | None = None
 
 
-WORDS = ("worker", "scenario", "kind", "outcome", "phase", "code")
+WORDS = ("worker", "scenario", "model", "kind", "outcome", "phase", "code")
 _WHOLE = ("caller", "call", "turn", "at")
 _NUMBERS = (
     *("limits_s", "answer_limits_s", "audio_sent_s", "audio_received_s", "audio_heard_s"),
@@ -128,6 +136,7 @@ def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
     for name in WORDS:
         # Of one type even where all are missing, so that frames can be joined.
         columns[name] = pd.Categorical(pd.array([getattr(row, name) for row in rows], dtype="str"))
+    columns["tags"] = tag_column(rows)
     for name in _WHOLE:
         columns[name] = _column(rows, name, np.int64)
     for name, path in _FLOATS.items():
@@ -139,6 +148,11 @@ def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
     for flag in map(str, Flag):
         columns[flag] = np.array([flag in row.flags for row in rows], dtype=bool)
     return pd.DataFrame(columns)
+
+
+def tag_column(rows: Sequence[TurnRow] | Sequence[SessionRow]) -> pd.Categorical:
+    """The tags of each row as the JSON they stand in: there are few different ones."""
+    return pd.Categorical(pd.array([bytes(row.tags).decode() for row in rows], dtype="str"))
 
 
 def tool_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:

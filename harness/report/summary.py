@@ -12,6 +12,7 @@ from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
 from harness.report.concurrency import open_sessions
 from harness.report.load import Run
+from harness.report.narrow import narrowed
 from harness.report.resample import intervals
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.scorecard import scorecard
@@ -25,7 +26,7 @@ from harness.report.stats import (
 )
 from harness.report.trust import run_facts, slice_verdicts, worker_health
 from harness.report.units import call_units
-from harness.slo import Objective, judge, parse_slo
+from harness.slo import LATENCIES, Objective, judge, parse_slo
 from harness.verdict import reach_verdict
 
 __all__ = ["objectives_of", "summarise"]
@@ -74,12 +75,17 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "cost_usd": _cost(run),
         "damaged": {name: n for name, n in run.damaged.items() if n},
     }
-    summary["slo"] = [_judged(objective, summary) for objective in objectives]
+    summary["slo"] = [_judged(run, objective, summary) for objective in objectives]
     plain: dict[str, Any] = _plain(summary)
     return plain
 
 
-def _judged(objective: Objective, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _judged(run: Run, objective: Objective, summary: Mapping[str, Any]) -> dict[str, Any]:
+    if objective.where:
+        few = narrowed(run, objective.where)
+        summary = _counts(few) | {"audio_gaps": _audio_gaps(few)}
+        if objective.metric in LATENCIES:
+            summary["metrics"] = _metrics(few, [objective])
     judgement = judge(objective, summary)
     return {"objective": judgement.objective, "value": judgement.value, "met": judgement.met}
 

@@ -95,7 +95,7 @@ def objective_value(objective: str, value: Any) -> str:
     if value is None:
         return MISSING
     if objective.startswith(("turns", "sessions")):
-        return share(value, 1) if "%" in objective else count(int(value))
+        return share(value, 1) if objective.endswith("%") else count(int(value))
     if objective.startswith("audio_gaps"):
         return f"{value:.2g} per minute"
     return percentile(value)

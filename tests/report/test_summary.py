@@ -5,7 +5,7 @@ import pytest
 from rundirs import answered, crowd, second, session, silent, write_run
 
 from harness.metrics import TURN_METRICS
-from harness.records import Flag, Outcome, Phase, SessionOutcome, ToolCall
+from harness.records import Flag, Kind, Outcome, Phase, SessionOutcome, ToolCall
 from harness.report.load import load_run
 from harness.report.summary import summarise
 from harness.slo import parse_slo
@@ -189,6 +189,34 @@ def test_objectives_come_from_the_run_or_are_given(tmp_path):
     assert given["slo"] == [{"objective": "ttfa:p75<0.2s", "value": pytest.approx(0.3),
                              "met": False}]  # fmt: skip
     assert given["metrics"]["ttfa"]["p75"] == pytest.approx(0.3)
+
+
+def test_objectives_with_filters_are_judged_by_what_these_leave(tmp_path):
+    talk = {"scenario": "Caller.talk", "model": "mini", "tags": {"tier": "gold"}}
+    tools = {"scenario": "tools", "model": "mini"}
+    turns = [answered(n, 0.3, **talk) for n in range(40)]
+    turns += [answered(n, 0.9, gaps=[0.1], **tools) for n in range(40)]
+    turns += [silent(n, **tools) for n in range(10)]
+    turns += [answered(n, kind=Kind.GREETING, scenario="tools") for n in range(5)]
+    sessions = [*session(caller=1, **talk), *session(caller=2, outcome="refused", **tools)]
+
+    def reached(*texts):
+        run = load_run(write_run(tmp_path, turns, sessions))
+        return [each["value"] for each in summarise(run, parse_slo(";".join(texts)))["slo"]]
+
+    assert reached('ttfa{scenario="tools"}:p50<1s', "ttfa{scenario!=tools}:p50<1s") == [0.9, 0.3]
+    assert reached("turns{scenario=tools}:failed<1%", "turns{tier=gold}:failed<1") == [
+        pytest.approx(10 / 55),
+        0,
+    ]
+    assert reached("turns{kind=greeting}:completed>0", "turns{tier!=gold}:completed>0") == [5, 45]
+    assert reached("sessions{scenario=tools}:failed<1%", "sessions{tier=gold}:failed<1%") == [1, 0]
+    assert reached("audio_gaps{tier=gold}:per_minute<1") == [0]
+    assert reached("audio_gaps{scenario=tools,kind=speech}:per_minute<99") == [pytest.approx(30)]
+    assert reached("ttfa{scenario=nobody}:p50<1s", "turns{model=other}:failed<1%") == [
+        {"value": None, "why": "too few"},
+        None,
+    ]
 
 
 def test_a_run_without_any_record_still_has_a_summary(tmp_path):
