@@ -10,6 +10,7 @@ from harness.audio import PCM16, encode_audio
 from harness.durations import parse_distribution
 from harness.simulator.behaviour import SimulatedSession
 from harness.simulator.endpoint import Endpoint
+from harness.simulator.faults import parse_fault
 from harness.simulator.settings import Settings
 
 MS = 1_000_000
@@ -30,6 +31,7 @@ def settings(**given):
     for name in ("ttfa", "answer", "jitter", "stall"):
         if isinstance(given.get(name), str):
             given[name] = parse_distribution(given[name])
+    given["faults"] = tuple(map(parse_fault, given.get("faults", ())))
     defaults = {"ttfa": parse_distribution("300ms"), "answer_audio": "tone", "tool_rate": 0.0}
     return Settings(**{**defaults, **given})
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.durations import parse_duration
 from harness.realtime.events import (
     Append,
     CancelResponse,
@@ -29,14 +30,16 @@ from harness.simulator.agenda import Agenda
 from harness.simulator.config import SessionConfig, parse_params, updated
 from harness.simulator.conversation import Conversation, Item
 from harness.simulator.detector import SpeechStarted, SpeechStopped
+from harness.simulator.faults import Fault, Scope
 from harness.simulator.inbound import MAX_APPEND, decode
 from harness.simulator.input_buffer import InputBuffer
 from harness.simulator.items import checked_item
-from harness.simulator.outbound import Messages, Out
+from harness.simulator.message_faults import MessageFaults
+from harness.simulator.outbound import Messages, Out, hang_up
 from harness.simulator.refusal import Refusal
 from harness.simulator.responses import Place, Responses
 from harness.simulator.transcription import transcription
-from harness.simulator.truth import Said
+from harness.simulator.truth import Said, Truth
 
 if TYPE_CHECKING:
     from harness.simulator.endpoint import Endpoint
@@ -45,6 +48,8 @@ __all__ = ["SimulatedSession"]
 
 _SHORTEST_COMMIT = 0.1  # seconds of audio
 _EXPIRES_AFTER = 3600  # seconds
+_HANGS_UP_WITHIN = 60_000_000_000  # ns
+_REJECTED_WITH = {"session_limit_reached": 1008, "server_error": 1011}  # else 4000
 
 
 class SimulatedSession:
@@ -65,10 +70,13 @@ class SimulatedSession:
         ordinal = endpoint.opened()
         self._name = f"{endpoint.name}{ordinal:05d}"
         self.closing: tuple[int, str] | None = None
-        """Code and reason, once the endpoint wants to close."""
+        """Code and reason, once the endpoint wants to close; 1006: without a word."""
+        self.read_every: float | None = None
+        """Seconds from one read to the next, for an endpoint that reads slowly."""
         self._expires_at = epoch + _EXPIRES_AFTER
         self._config = SessionConfig(model=model)
         self._agenda = Agenda()
+        self._outbox: Agenda | MessageFaults = self._agenda
         self._messages = Messages(self._name)
         self._conversation = Conversation(f"conv_{self._name}")
         self._input = InputBuffer(self._config)
@@ -86,14 +94,16 @@ class SimulatedSession:
                 new_item_id=self._new_item_id,
             )
         )
-        self._begin(model, full=full)
+        self._mute = False  # nothing is ever said
+        self._wire_faults(ordinal)
+        self._begin(model, full=full, fault=self._strike(ordinal, at))
 
     # What the shell calls.
 
     @property
     def due(self) -> int | None:
         """When the next message is due, in ns; ``None`` while nothing is to come."""
-        return self._agenda.due
+        return self._outbox.due
 
     def receive(self, message: bytes | memoryview, at: int) -> None:
         """A message of the client, read ``at``."""
@@ -111,7 +121,11 @@ class SimulatedSession:
 
     def take(self, at: int) -> Out | None:
         """The next message that is due by ``at``."""
-        return self._agenda.take(at)
+        out = self._outbox.take(at)
+        if out is not None and out.closing is not None:
+            self.closing = (out.closing, "")
+            return None
+        return out
 
     def sent(self, out: Out, at: int) -> None:
         """A message goes out now."""
@@ -128,7 +142,7 @@ class SimulatedSession:
 
     # What is sent.
 
-    def _begin(self, model: str, *, full: bool) -> None:
+    def _begin(self, model: str, *, full: bool, fault: Fault | None) -> None:
         if not self._endpoint.knows(model):
             text = f"The model '{model}' does not exist or you do not have access to it."
             refusal = Refusal("model_not_found", text, "model")
@@ -136,8 +150,44 @@ class SimulatedSession:
         elif full:
             refusal = Refusal("session_limit_reached", "There are too many sessions. Try later.")
             self._reject(refusal, 1008, "session_limit_reached")
-        else:
+        elif fault is not None and fault.name == "reject":
+            refusal = Refusal(fault.detail, "This session was chosen to be refused.")
+            self._reject(refusal, _REJECTED_WITH.get(fault.detail, 4000), fault.detail)
+        elif not self._mute:
             self._say("session.created", session=self._resource())
+
+    def _wire_faults(self, ordinal: int) -> None:
+        """Let messages be struck by the faults that strike messages."""
+        faults = self._endpoint.faults
+        if faults.of_messages:
+            rng = faults.rng("messages", ordinal)
+            self._outbox = MessageFaults(self._agenda, faults.of_messages, rng, self._struck)
+
+    def _strike(self, ordinal: int, at: int) -> Fault | None:
+        """What happens to this session, if anything."""
+        faults = self._endpoint.faults
+        fault = faults.strike(Scope.SESSION, ordinal)
+        if fault is None:
+            return None
+        self._endpoint.struck(fault, f"sess_{self._name}", at)
+        match fault.name:
+            case "no-session":
+                self._mute = True
+            case "slow-read":
+                self.read_every = parse_duration(fault.detail)
+            case "hang-up":
+                wait = faults.rng("hang-up", ordinal).randrange(_HANGS_UP_WITHIN)
+                self._agenda.follow(iter((at + wait, hang_up(int(fault.detail)))), at)
+        return fault
+
+    def _struck(self, fault: Fault, out: Out, at: int) -> None:
+        """Note what happened to a message."""
+        if not isinstance(out.on, Truth):
+            self._endpoint.struck(fault, f"sess_{self._name}", at)
+            return
+        self._endpoint.totals.struck(fault.label)
+        if fault.label not in out.on.faults:
+            out.on.faults.append(fault.label)
 
     def _reject(self, refusal: Refusal, code: int, reason: str) -> None:
         """Say why, and close."""
@@ -169,7 +219,7 @@ class SimulatedSession:
     # Events of the client.
 
     def _handle(self, event: ClientEvent, at: int) -> None:
-        if self.closing:
+        if self.closing or self._mute:
             return
         match event:
             case Append():
@@ -259,17 +309,17 @@ class SimulatedSession:
         )
         vad = self._config.vad
         if vad is not None and vad.interrupt_response:
-            self._responses.interrupt()
+            self._responses.interrupt(at)
 
     def _speech_stopped(self, audio_end_ms: int, at: int) -> None:
         assert self._speech is not None
         (item_id, start_ms), self._speech = self._speech, None
         said = Said(voiced_in=self._input.voiced_in)
         self._agenda.add(
-            self._messages.stamped(
-                "input_audio_buffer.speech_stopped",
+            self._messages.about(
                 said,
                 ("speech_stopped_out",),
+                "input_audio_buffer.speech_stopped",
                 audio_end_ms=audio_end_ms,
                 item_id=item_id,
             )

@@ -15,9 +15,12 @@ from pathlib import Path
 from harness.errors import CommandError
 from harness.simulator.access import Access
 from harness.simulator.endpoint import Endpoint
+from harness.simulator.faults import FAULTS
 from harness.simulator.loop import precise_loop
 from harness.simulator.options import add_options, parse_settings
+from harness.simulator.profiles import load_profile, shipped_profiles
 from harness.simulator.server import Server
+from harness.simulator.settings import Settings
 from harness.simulator.truth import TruthLog
 
 __all__ = ["add_arguments", "run"]
@@ -30,7 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="Address to listen on; not this machine alone: 0.0.0.0")
     add("--port", type=_port, default=8765, help="Port to listen on; 0 takes any free one")
+    add(
+        "--profile",
+        metavar="NAME",
+        help=f"What it is like: {', '.join(shipped_profiles())}, or a TOML file; options given "
+        "beside it win, faults add to its own",
+    )
     add_options(parser)
+    add("--list-faults", action="store_true", help="Tell what can go wrong, and end")
     add(
         "--api-key",
         metavar="KEY",
@@ -50,18 +60,41 @@ def run(args: argparse.Namespace) -> int:
         CommandError: If it can't begin.
 
     """
-    settings = parse_settings(vars(args))
+    if args.list_faults:
+        print(_fault_list())
+        return 0
+    settings = _settings(args)
     access = Access(args.api_key or os.environ.get(_KEY_VARIABLE) or None)
     tls = _tls(args.cert, args.key)
     log = _truth_log(args.truth)
     name = secrets.token_hex(3)
-    endpoint = Endpoint(settings, log.write, name) if log else Endpoint(settings, name=name)
+    endpoint = (
+        Endpoint(settings, log.write, name, log.write_fault)
+        if log
+        else Endpoint(settings, name=name)
+    )
     endpoint.prepare()
     with asyncio.Runner(loop_factory=precise_loop) as runner:
         runner.run(_serve(Server(endpoint, access), args, tls))
     if log:
         log.close(endpoint.totals)
     return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    given = vars(args)
+    profile = load_profile(args.profile) if args.profile else {}
+    faults = [*profile.get("fault", ()), *given.get("fault", ())]
+    return parse_settings({**profile, **given, "fault": faults})
+
+
+def _fault_list() -> str:
+    """The table of faults, for people."""
+    lines = []
+    for kind in FAULTS.values():
+        detail = f":{'|'.join(kind.details)}" if kind.details else ""
+        lines.append(f"{kind.name}{detail}\n    of a {kind.scope}: {kind.help}")
+    return "\n".join(lines)
 
 
 async def _serve(server: Server, args: argparse.Namespace, tls: ssl.SSLContext | None) -> None:

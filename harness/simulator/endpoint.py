@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from harness.audio import PCM16, PCMA, PCMU, AudioFormat
 from harness.simulator.capacity import Capacity
+from harness.simulator.faults import Fault, Faults, Scope
 from harness.simulator.phrases import phrases
 from harness.simulator.rate_limits import RateLimits
 from harness.simulator.settings import Settings
@@ -23,6 +24,8 @@ class Endpoint:
     Args:
         settings: How it answers.
         record: Takes each response that is over.
+        note: Takes the label of each fault that strikes a handshake, which has no session, or
+            a session, with its id, and the instant.
         name: Part of all ids, to tell this process from others.
 
     """
@@ -32,13 +35,17 @@ class Endpoint:
         settings: Settings,
         record: Callable[[Truth], None] = lambda truth: None,
         name: str = "sim",
+        note: Callable[[str, str | None, int], None] = lambda label, session_id, at: None,
     ) -> None:
         self.settings = settings
         self.totals = Totals()
         self.capacity = Capacity(settings.capacity)
         self.limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute)
         self.name = name
+        self.faults = Faults(settings.faults, settings.seed)
         self._record = record
+        self._note = note
+        self._handshakes = 0
 
     def prepare(self) -> None:
         """Make what answers sound like before anyone asks: it takes a moment."""
@@ -69,6 +76,19 @@ class Endpoint:
         """Count and log a response that is over."""
         self.totals.add(truth)
         self._record(truth)
+
+    def shake_hands(self, at: int) -> Fault | None:
+        """What happens to the handshake that came ``at``, if anything."""
+        self._handshakes += 1
+        fault = self.faults.strike(Scope.HANDSHAKE, self._handshakes)
+        if fault is not None:
+            self.struck(fault, None, at)
+        return fault
+
+    def struck(self, fault: Fault, session_id: str | None, at: int) -> None:
+        """Count and log a fault that struck no response."""
+        self.totals.struck(fault.label)
+        self._note(fault.label, session_id, at)
 
     def rng(self, session: int, response: int) -> random.Random:
         """The randomness of one response: the same for the same seed, whatever else goes on."""

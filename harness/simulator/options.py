@@ -11,6 +11,7 @@ import msgspec
 
 from harness.durations import parse_distribution, parse_duration
 from harness.errors import CommandError
+from harness.simulator.faults import Faults, parse_fault, parse_share
 from harness.simulator.phrases import SOUNDS
 from harness.simulator.settings import Settings
 
@@ -55,14 +56,6 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-def _share(text: str) -> float:
-    number, percent, _ = text.strip().partition("%")
-    value = _float(number) / (100 if percent else 1)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{text!r} is no share: write it like 0.02 or 2%")
-    return value
-
-
 def _speed(text: str) -> float:
     value = _float(text)
     if math.isinf(value):
@@ -83,135 +76,30 @@ def _float(text: str) -> float:
         return math.nan
 
 
+# fmt: off
 OPTIONS = (
-    Option(
-        flag="--ttfa",
-        parse=parse_distribution,
-        metavar="DIST",
-        shown="300ms",
-        help="From response.create, or speech_stopped under VAD, to the first audio: 300ms, uniform(200ms, 1s), normal(300ms, 50ms) or lognormal(300ms, 0.3)",
-    ),
-    Option(
-        flag="--drift",
-        parse=_per_minute,
-        metavar="TIME",
-        shown="0ms/min",
-        help="What the first audio takes longer in each minute of a session",
-    ),
-    Option(
-        flag="--answer",
-        parse=parse_distribution,
-        metavar="DIST",
-        shown="whole sentences",
-        help="Length of the answers' audio, cut or repeated",
-    ),
-    Option(
-        flag="--answer-audio",
-        parse=_one_of(*SOUNDS),
-        metavar="SOUND",
-        shown="speech",
-        help="What answers sound like: speech, tone (heard from its first sample) or silence",
-    ),
-    Option(
-        flag="--delta-ms",
-        parse=_whole(10, 2000),
-        metavar="MS",
-        shown="100",
-        help="Audio per delta, milliseconds",
-    ),
-    Option(
-        flag="--silence-ms",
-        parse=_whole(0, 5000),
-        metavar="MS",
-        shown="0",
-        help="Silence at the start of each answer, milliseconds",
-    ),
-    Option(
-        flag="--speed",
-        parse=_speed,
-        metavar="X",
-        shown="4",
-        help="Speed of generation: 1 is as fast as it is played, 0 is all at once",
-    ),
-    Option(
-        flag="--jitter",
-        parse=parse_distribution,
-        metavar="DIST",
-        shown="0ms",
-        help="By which each delta after the first is late",
-    ),
-    Option(
-        flag="--stall-rate",
-        parse=_share,
-        metavar="SHARE",
-        shown="0",
-        help="Share of answers that stall once",
-    ),
-    Option(
-        flag="--stall",
-        parse=parse_distribution,
-        metavar="DIST",
-        shown="uniform(500ms, 2s)",
-        help="How long they do",
-    ),
-    Option(
-        flag="--capacity",
-        parse=_whole(0, 100_000),
-        metavar="N",
-        shown="0",
-        help="Responses made at a time: the others wait their turn; 0 is any number",
-    ),
-    Option(
-        flag="--requests-per-minute",
-        parse=_whole(0, 10**9),
-        metavar="N",
-        shown="0",
-        help="Responses in a minute, of all sessions; beyond it they fail as rate limited",
-    ),
-    Option(
-        flag="--tokens-per-minute",
-        parse=_whole(0, 10**12),
-        metavar="N",
-        shown="0",
-        help="Tokens in a minute, of all sessions; likewise",
-    ),
-    Option(
-        flag="--max-sessions",
-        parse=_whole(0, 10**6),
-        metavar="N",
-        shown="0",
-        help="Sessions open at a time; 0 is any number",
-    ),
-    Option(
-        flag="--when-full",
-        parse=_one_of("reject", "429"),
-        metavar="HOW",
-        shown="reject",
-        help="How a session beyond that is refused: 'reject' after the upgrade, 429 at the handshake",
-    ),
-    Option(
-        flag="--tool-rate",
-        parse=_share,
-        metavar="SHARE",
-        shown="0.5",
-        help="Share of turns that call a tool, when the session has tools",
-    ),
-    Option(
-        flag="--seed",
-        parse=_whole(0, 2**63),
-        metavar="N",
-        shown="1",
-        help="Same seed, same answers",
-    ),
-    Option(
-        flag="--model",
-        repeat=True,
-        metavar="NAME",
-        shown="any",
-        help="A model that exists; repeatable; all others are then refused",
-    ),
+    Option(flag="--ttfa", parse=parse_distribution, metavar="DIST", shown="300ms", help="From response.create, or speech_stopped under VAD, to the first audio: 300ms, uniform(200ms, 1s), normal(300ms, 50ms) or lognormal(300ms, 0.3)"),
+    Option(flag="--drift", parse=_per_minute, metavar="TIME", shown="0ms/min", help="What the first audio takes longer in each minute of a session"),
+    Option(flag="--answer", parse=parse_distribution, metavar="DIST", shown="whole sentences", help="Length of the answers' audio, cut or repeated"),
+    Option(flag="--answer-audio", parse=_one_of(*SOUNDS), metavar="SOUND", shown="speech", help="What answers sound like: speech, tone (heard from its first sample) or silence"),
+    Option(flag="--delta-ms", parse=_whole(10, 2000), metavar="MS", shown="100", help="Audio per delta, milliseconds"),
+    Option(flag="--silence-ms", parse=_whole(0, 5000), metavar="MS", shown="0", help="Silence at the start of each answer, milliseconds"),
+    Option(flag="--speed", parse=_speed, metavar="X", shown="4", help="Speed of generation: 1 is as fast as it is played, 0 is all at once"),
+    Option(flag="--jitter", parse=parse_distribution, metavar="DIST", shown="0ms", help="By which each delta after the first is late"),
+    Option(flag="--stall-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of answers that stall once"),
+    Option(flag="--stall", parse=parse_distribution, metavar="DIST", shown="uniform(500ms, 2s)", help="How long they do"),
+    Option(flag="--capacity", parse=_whole(0, 100_000), metavar="N", shown="0", help="Responses made at a time: the others wait their turn; 0 is any number"),
+    Option(flag="--requests-per-minute", parse=_whole(0, 10**9), metavar="N", shown="0", help="Responses in a minute, of all sessions; beyond it they fail as rate limited"),
+    Option(flag="--tokens-per-minute", parse=_whole(0, 10**12), metavar="N", shown="0", help="Tokens in a minute, of all sessions; likewise"),
+    Option(flag="--max-sessions", parse=_whole(0, 10**6), metavar="N", shown="0", help="Sessions open at a time; 0 is any number"),
+    Option(flag="--when-full", parse=_one_of("reject", "429"), metavar="HOW", shown="reject", help="How a session beyond that is refused: 'reject' after the upgrade, 429 at the handshake"),
+    Option(flag="--fault", parse=parse_fault, repeat=True, metavar="FAULT", shown="none", help="What goes wrong, and how often: 'refuse:429=2%', 'drop:response.done=1%'; repeatable; --list-faults names all"),
+    Option(flag="--tool-rate", parse=parse_share, metavar="SHARE", shown="0.5", help="Share of turns that call a tool, when the session has tools"),
+    Option(flag="--seed", parse=_whole(0, 2**63), metavar="N", shown="1", help="Same seed: same answers, same faults"),
+    Option(flag="--model", repeat=True, metavar="NAME", shown="any", help="A model that exists; repeatable; all others are then refused"),
 )
 """One row an option."""
+# fmt: on
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -244,7 +132,11 @@ def parse_settings(given: Mapping[str, str | list[str]]) -> Settings:
         except ValueError as error:
             raise CommandError(f"{option.flag}: {error}") from None
         parsed[_FIELDS.get(option.name, option.name)] = values if option.repeat else values[-1]
+    try:
+        Faults(parsed.get("faults", ()), 0)
+    except ValueError as error:
+        raise CommandError(f"--fault: {error}") from None
     return Settings(**parsed)
 
 
-_FIELDS = {"model": "models"}
+_FIELDS = {"model": "models", "fault": "faults"}

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import msgspec
 
 from harness.simulator.truth import Said, Truth
 
-__all__ = ["Messages", "Out", "audio_delta_head"]
+__all__ = ["Framing", "Messages", "Out", "audio_delta_head", "hang_up"]
 
 _encoder = msgspec.json.Encoder()
+
+
+class Framing(Enum):
+    """How a message goes on the wire."""
+
+    WHOLE = auto()
+    FRAGMENTS = auto()
+    ENDLESS = auto()  # its frame claims to be longer than it is
 
 
 class Out(NamedTuple):
@@ -19,7 +28,14 @@ class Out(NamedTuple):
     type: str
     message: bytes
     stamps: tuple[str, ...] = ()  # fields of ``on`` that take the instant of the send
-    on: Said | Truth | None = None
+    on: Said | Truth | None = None  # what it is about
+    framing: Framing = Framing.WHOLE
+    closing: int | None = None  # no message: the connection ends, with this code
+
+
+def hang_up(code: int) -> Out:
+    """The end of the connection; 1006 is one without a close frame."""
+    return Out("close", b"", closing=code)
 
 
 class Messages:
@@ -43,10 +59,8 @@ class Messages:
         """An event."""
         return Out(type, _encoder.encode({"type": type, "event_id": self._next_id(), **fields}))
 
-    def stamped(
-        self, type: str, on: Said | Truth, stamps: tuple[str, ...], /, **fields: Any
-    ) -> Out:
-        """An event whose instant is noted."""
+    def about(self, on: Said | Truth, stamps: tuple[str, ...], type: str, /, **fields: Any) -> Out:
+        """An event about something; ``stamps`` are the instants of it that are noted."""
         return self.event(type, **fields)._replace(on=on, stamps=stamps)
 
     def audio_delta(self, head: bytes, tail: bytes, on: Truth, stamps: tuple[str, ...]) -> Out:

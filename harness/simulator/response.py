@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ __all__ = ["Request", "Response"]
 
 _HEADSTART_NS = 5_000_000  # of what announces an item: it must not make the first delta late
 _TEXT_PACE_NS = 30_000_000  # from one word of a text to the next
+_LEFTOVERS = 5  # deltas after the end
 _ARGUMENTS_PIECE = 24  # characters of a tool's arguments a delta
 
 
@@ -67,18 +69,19 @@ class Response:
     def __init__(self, request: Request, truth: Truth, messages: Messages) -> None:
         self.request = request
         self.truth = truth
-        self._event = messages.event
-        self._stamped = messages.stamped
+        self._event = partial(messages.about, truth, ())
+        self._stamped = partial(messages.about, truth)
         self._audio_delta = messages.audio_delta
         self._output: list[Item] = []
         self._open: Item | None = None
         self._said = ""
+        self._next: tuple[bytes, int] | None = None  # head and index of the next audio delta
 
     def script(self) -> Script:
         """The whole response."""
         request, answer = self.request, self.request.answer
         resource = self._resource("in_progress")
-        yield self._stamped("response.created", self.truth, ("created_out",), response=resource)
+        yield self._stamped(("created_out",), "response.created", response=resource)
         yield self._event("rate_limits.updated", rate_limits=request.limits)
         if request.refused is not None:
             yield request.slot.start
@@ -107,7 +110,17 @@ class Response:
         resource = self._resource(status, _details(status, reason, error))
         self.truth.input_tokens = resource["usage"]["input_tokens"]
         self.truth.output_tokens = resource["usage"]["output_tokens"]
-        yield self._stamped("response.done", self.truth, ("done_out",), response=resource)
+        yield self._stamped(("done_out",), "response.done", response=resource)
+
+    def leftovers(self, at: int) -> Script:
+        """Audio that goes on although the response has ended."""
+        if self._next is None:
+            return
+        head, begin = self._next
+        for index in range(begin, begin + _LEFTOVERS):
+            at += self.request.settings.pace_ns
+            yield at
+            yield self._audio_delta(head, self.request.track.delta(index), self.truth, ())
 
     @property
     def _place(self) -> dict[str, Any]:
@@ -167,6 +180,7 @@ class Response:
             truth.audio_s = item.seconds
             stamps = _stamps(index, track.first_audible)
             yield self._audio_delta(head, track.delta(index), truth, stamps)
+            self._next = (head, index + 1)
 
     def _write(self, due: int) -> Iterator[int | Out]:
         """Text, word by word."""
@@ -208,9 +222,8 @@ class Response:
                 delta=piece,
             )
         yield self._stamped(
-            "response.function_call_arguments.done",
-            self.truth,
             ("call_out",),
+            "response.function_call_arguments.done",
             **self._place,
             call_id=call_id,
             name=tool.name,

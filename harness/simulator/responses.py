@@ -11,10 +11,12 @@ from harness.simulator.agenda import Agenda, Entry, Script
 from harness.simulator.answer import draw_answer
 from harness.simulator.config import ResponseParams, SessionConfig
 from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
+from harness.simulator.faults import Fault, Scope
 from harness.simulator.items import checked_item, text_of
 from harness.simulator.outbound import Messages, Out
 from harness.simulator.refusal import Refusal
 from harness.simulator.response import Request, Response
+from harness.simulator.response_faults import struck
 from harness.simulator.truth import Said, Truth
 
 if TYPE_CHECKING:
@@ -108,14 +110,14 @@ class Responses:
             )
         for response in found:
             response.truth.cancel_in = at
-            self._stop(response, "client_cancelled")
+            self._stop(response, "client_cancelled", at)
 
-    def interrupt(self) -> None:
+    def interrupt(self, at: int) -> None:
         """The caller talks over the answer."""
         self._owed = False
         for response, _ in list(self._running.values()):
             if not response.request.beside:
-                self._stop(response, "turn_detected")
+                self._stop(response, "turn_detected", at)
 
     def sent(self, out: Out, at: int) -> None:
         """A message that an instant is noted of goes out."""
@@ -145,6 +147,9 @@ class Responses:
 
     def _begin(self, params: ResponseParams, config: SessionConfig, at: int) -> None:
         kind = self._news or "greeting"
+        fault = self._place.endpoint.faults.strike(Scope.RESPONSE, self._place.ordinal, self._count)
+        if fault is not None and fault.name == "text-only":
+            params = msgspec.structs.replace(params, output_modalities=("text",))
         request = self._request(params, config, kind, at)
         self._count += 1
         truth = Truth(
@@ -154,13 +159,16 @@ class Responses:
             kind=kind,
             said=self._said if kind in ("speech", "tool_followup") else Said(),
             tool_output_in=self._tool_output_in if kind == "tool_followup" else None,
+            faults=[fault.label] if fault else [],
             queued_ns=request.slot.start - at,
         )
         if not request.beside:
             self._news, self._cached = None, request.context
+        if fault is not None:
+            self._place.endpoint.totals.struck(fault.label)
         self._truths[request.id] = truth
         response = Response(request, truth, self._place.messages)
-        entry = self._place.agenda.follow(self._made(response), at)
+        entry = self._place.agenda.follow(self._made(response, fault), at)
         self._running[request.id] = (response, entry)
 
     def _request(
@@ -196,19 +204,26 @@ class Responses:
             new_item_id=place.new_item_id,
         )
 
-    def _made(self, response: Response) -> Script:
+    def _made(self, response: Response, fault: Fault | None) -> Script:
         """A response's script, and what comes after it."""
-        yield from response.script()
+        if fault is None:
+            yield from response.script()
+        else:
+            rng = self._place.endpoint.faults.rng("course", response.request.id)
+            yield from struck(fault, response, rng)
+            self._place.endpoint.capacity.release(response.request.slot)
         _, entry = self._running.pop(response.request.id)
         if self._owed:
             self._owed = False
             self._begin(ResponseParams(), response.request.config, entry.due)
 
-    def _stop(self, response: Response, reason: str) -> None:
+    def _stop(self, response: Response, reason: str, at: int) -> None:
         """End a response before it is complete."""
         _, entry = self._running.pop(response.request.id)
         self._place.endpoint.capacity.release(response.request.slot)
         self._place.agenda.replace(entry, response.end("cancelled", reason))
+        if "stale" in response.truth.faults:
+            self._place.agenda.follow(response.leftovers(at), at)
 
 
 def _context(conversation: Conversation, params: ResponseParams, config: SessionConfig) -> Tokens:

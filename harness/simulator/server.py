@@ -7,11 +7,9 @@ import heapq
 import socket
 import ssl
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 from itertools import count
 
-import msgspec
 from picows import (
     WSCloseCode,
     WSFrame,
@@ -26,7 +24,9 @@ from picows import (
 
 from harness.simulator.access import Access, Admitted, Denied
 from harness.simulator.behaviour import SimulatedSession
+from harness.simulator.door import Door, Held, Page
 from harness.simulator.endpoint import Endpoint
+from harness.simulator.outbound import Framing, Out
 
 __all__ = ["Connection", "Server"]
 
@@ -34,8 +34,9 @@ _MAX_MESSAGE = 24 * 1024 * 1024  # bytes: an append of 15 MiB in base64
 _MAX_UNREAD = 32 * 1024 * 1024  # bytes: a client that reads nothing is cut off
 _BACKLOG = 4096  # connections that wait to be accepted: a swarm dials at once
 _FAREWELL = 1.0  # seconds clients have to answer our close
-_RETRY = 5  # seconds after which one who was refused may come again
-_NORMAL, _GOING_AWAY = 1000, 1001
+_READ_FOR = 0.05  # seconds that an endpoint which reads slowly does
+_NORMAL, _GOING_AWAY, _WITHOUT_A_WORD = 1000, 1001, 1006
+_GIGABYTE = (1 << 30).to_bytes(8, "big")
 
 
 class Connection(WSListener):
@@ -56,6 +57,8 @@ class Connection(WSListener):
         self._server.connections.add(self)
         now = time.monotonic_ns()
         self._session = SimulatedSession(self._server.endpoint, self._model, now, int(time.time()))
+        if self._session.read_every is not None:
+            self._stop_reading(self._session.read_every)
         self.flush()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -100,7 +103,10 @@ class Connection(WSListener):
             return
         while (out := session.take(time.monotonic_ns())) is not None:
             session.sent(out, time.monotonic_ns())
-            transport.send(WSMsgType.TEXT, out.message)
+            if out.framing is Framing.WHOLE:
+                transport.send(WSMsgType.TEXT, out.message)
+            else:
+                _send_framed(transport, out)
         if session.closing is not None:
             self.close(*session.closing)
         elif (due := session.due) is not None:
@@ -109,7 +115,9 @@ class Connection(WSListener):
     def close(self, code: int, reason: str = "") -> None:
         """End the session and say so; the client's answer ends the connection."""
         self._end()
-        if self._transport is not None:
+        if code == _WITHOUT_A_WORD:
+            self.abort()
+        elif self._transport is not None:
             self._transport.send_close(WSCloseCode(code), reason)
 
     def abort(self) -> None:
@@ -117,10 +125,32 @@ class Connection(WSListener):
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
+    def _stop_reading(self, every: float) -> None:
+        """Read for a moment only, once in ``every`` seconds."""
+        if self._session is not None and self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+            asyncio.get_running_loop().call_later(every, self._read_on, every)
+
+    def _read_on(self, every: float) -> None:
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.underlying_transport.resume_reading()
+            asyncio.get_running_loop().call_later(_READ_FOR, self._stop_reading, every)
+
     def _end(self) -> None:
         if self._session is not None:
             self._session.end()
             self._session = None
+
+
+def _send_framed(transport: WSTransport, out: Out) -> None:
+    """Send a message otherwise than in one frame of its length."""
+    if out.framing is Framing.ENDLESS:
+        transport.underlying_transport.write(b"\x81\x7f" + _GIGABYTE + out.message)
+        return
+    third = -(-len(out.message) // 3)
+    transport.send(WSMsgType.TEXT, out.message[:third], fin=False)
+    transport.send(WSMsgType.CONTINUATION, out.message[third : 2 * third], fin=False)
+    transport.send(WSMsgType.CONTINUATION, out.message[2 * third :])
 
 
 class Server:
@@ -136,7 +166,7 @@ class Server:
     def __init__(self, endpoint: Endpoint, access: Access) -> None:
         self.endpoint = endpoint
         self.connections: set[Connection] = set()
-        self._access = access
+        self._door = Door(endpoint, access)
         self._schedule: list[tuple[int, int, Connection]] = []
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
@@ -200,32 +230,37 @@ class Server:
             self._set_timer(self._schedule[0][0])
 
     def _answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        """Upgrade a request, answer a page, or refuse."""
-        target = request.path.decode("latin-1")
-        if target in ("/", "/healthz"):
-            page = self._totals() if target == "/" else b'{"status":"ok"}'
-            response = WSUpgradeResponse.create_ok_response(
-                page, {"Content-Type": "application/json"}
-            )
-            return WSUpgradeResponseWithListener(response, None)
-        admission = self._admit(target, request.headers)
-        if isinstance(admission, Admitted):
-            protocol = admission.protocol
-            chosen = {"Sec-WebSocket-Protocol": protocol} if protocol else None
-            response = WSUpgradeResponse.create_101_response(chosen)
-            return WSUpgradeResponseWithListener(response, Connection(self, admission.model))
-        self.endpoint.totals.refused += 1
-        response = WSUpgradeResponse.create_error_response(
-            HTTPStatus(admission.status), admission.body, admission.headers
+        """Upgrade a request, answer a page, refuse, or stay silent."""
+        answer = self._door.answer(
+            request.path.decode("latin-1"), request.headers, time.monotonic_ns()
         )
+        match answer:
+            case Admitted(protocol=protocol):
+                chosen = {"Sec-WebSocket-Protocol": protocol} if protocol else None
+                response = WSUpgradeResponse.create_101_response(chosen)
+                return WSUpgradeResponseWithListener(response, Connection(self, answer.model))
+            case Denied():
+                response = WSUpgradeResponse.create_error_response(
+                    HTTPStatus(answer.status), answer.body, answer.headers
+                )
+            case Page():
+                response = WSUpgradeResponse.create_ok_response(
+                    answer.body, {"Content-Type": answer.content_type}
+                )
+            case Held():
+                return WSUpgradeResponseWithListener(_silence(), WSListener())
         return WSUpgradeResponseWithListener(response, None)
 
-    def _admit(self, target: str, headers: Mapping[str, str]) -> Admitted | Denied:
-        admission = self._access.admit(target, headers)
-        full = self.endpoint.full and self.endpoint.settings.when_full == "429"
-        if isinstance(admission, Admitted) and full:
-            return Denied(429, "session_limit_reached", "There are too many sessions.", _RETRY)
-        return admission
 
-    def _totals(self) -> bytes:
-        return msgspec.json.encode(self.endpoint.totals.report()) + b"\n"
+class _Silence(WSUpgradeResponse):
+    """An answer of no bytes: the handshake stays open."""
+
+    def to_bytes(self) -> bytearray:
+        return bytearray()
+
+
+def _silence() -> WSUpgradeResponse:
+    silence = _Silence()
+    upgrade = WSUpgradeResponse.create_101_response()
+    silence.status, silence.headers = upgrade.status, upgrade.headers
+    return silence

@@ -3,6 +3,7 @@
 import msgspec
 
 from harness.durations import Distribution
+from harness.simulator.faults import Fault
 
 __all__ = ["Settings"]
 
@@ -25,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_minute: int = 0  # 0: any number
     max_sessions: int = 0  # open at a time; 0: any number
     when_full: str = "reject"  # after the upgrade, or 429 at the handshake
+    faults: tuple[Fault, ...] = ()
     tool_rate: float = 0.5  # share of turns that call a tool, when the session has tools
     seed: int = 1
     models: tuple[str, ...] = ()  # those that exist; none named: all do

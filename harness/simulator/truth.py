@@ -36,6 +36,7 @@ class Truth(msgspec.Struct, kw_only=True):
     kind: str
     said: Said
     status: str = "in_progress"  # which it remains when the connection ends first
+    faults: list[str] = []  # that struck it
     tool_calls: int = 0
     audio_s: float = 0.0  # sent
     input_tokens: int = 0
@@ -68,6 +69,7 @@ class Totals(msgspec.Struct, kw_only=True):
     statuses: dict[str, int] = {}  # of responses
     tool_calls: int = 0
     errors: int = 0  # error events sent
+    faults: dict[str, int] = {}  # that struck
     refused: int = 0  # at the handshake, or after it for an unknown model
     audio_in_ns: int = 0  # playing time of what callers sent
     audio_out_s: float = 0.0
@@ -84,6 +86,10 @@ class Totals(msgspec.Struct, kw_only=True):
         self.audio_out_s += truth.audio_s
         self.input_tokens += truth.input_tokens
         self.output_tokens += truth.output_tokens
+
+    def struck(self, label: str) -> None:
+        """Count a fault."""
+        self.faults[label] = self.faults.get(label, 0) + 1
 
     def report(self) -> dict[str, Any]:
         """As JSON shows it."""
@@ -108,6 +114,8 @@ class TruthLog:
     """
     A file with a line for each response, and the totals as its last.
 
+    What faults strike beside responses has lines of its own: ``{"struck": …}``.
+
     Raises:
         OSError: If the file can't be written.
 
@@ -121,6 +129,11 @@ class TruthLog:
     def write(self, truth: Truth) -> None:
         """Log a response that is over."""
         self._file.write(self._encoder.encode(truth.line()) + b"\n")
+
+    def write_fault(self, label: str, session_id: str | None, at: int) -> None:
+        """Log a fault that struck a handshake, which has no session, or a session."""
+        struck = {"fault": label, "session_id": session_id, "at": at}
+        self._file.write(self._encoder.encode({"struck": struck}) + b"\n")
 
     def close(self, totals: Totals) -> None:
         """Log the totals and end the file."""

@@ -303,6 +303,9 @@ def test_it_ends_with_its_stdin():
         (["--tool-rate", "2"], "--tool-rate: '2' is no share: write it like 0.02 or 2%"),
         (["--stall-rate", "many"], "--stall-rate: 'many' is no share"),
         (["--drift", "fast"], "--drift: 'fast' is no duration"),
+        (["--fault", "explode=1%"], "--fault: 'explode=1%' is no fault: write NAME=RATE"),
+        (["--fault", "stop=60%", "--fault", "fail=60%"], "--fault: the rates of what strikes a"),
+        (["--profile", "mine"], "can't read the profile mine: No such file or directory; shipped"),
         (["--when-full", "queue"], "--when-full: 'queue' is none of reject, 429"),
         (["--delta-ms", "1"], "--delta-ms: '1' is no whole number from 10 to 2000"),
         (["--speed", "fast"], "--speed: 'fast' is no speed"),
@@ -365,3 +368,22 @@ def test_a_session_too_many_is_refused_before_or_after_the_upgrade(how, status):
                 assert second.close_code == 1008
 
         with_client(full.url, talk)
+
+
+def test_faults_can_be_listed():
+    done = subprocess.run([*COMMAND, "--list-faults"], capture_output=True, text=True, check=True)
+
+    assert "refuse:503|401|403|429\n    of a handshake: an HTTP status" in done.stdout
+
+
+def test_options_beside_a_profile_win_and_faults_add_up():
+    with running_simulator("--profile", "slow", "--ttfa", "0s", "--fault", "hold=0") as slow:
+
+        async def talk(client):
+            await client.until("session.created")
+            await client.send("response.create")
+            await client.until("response.done")
+
+        with_client(slow.url, talk)
+        (line,) = slow.truth()
+        assert line["first_due"] <= line["created_out"]
