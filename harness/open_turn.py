@@ -141,7 +141,9 @@ class OpenTurn:
         return limits.timeout(self._waits_since(), Phase.FIRST_AUDIO)
 
     def _running(self, track: Track, limits: Limits) -> Limit:
-        whole = limits.timeout(track.created_at, Phase.RESPONSE)
+        # A server may add answers without end: they have the time that the answer had.
+        first = self.answer if track.role is Role.SECOND and self.answer else track
+        whole = limits.timeout(first.created_at, Phase.RESPONSE)
         if track.first_audio_at is not None and self.last_delta is not None:
             dry = max(self.last_delta, self.playback.ends_at)
             return min(whole, limits.timeout(dry, Phase.STALL))
