@@ -108,7 +108,7 @@ class HealthMonitor:
 
     def stop(self) -> None:
         """Stop looking, with a last record of the second begun; idempotent."""
-        if _monitors().get(os.getpid()) is not self:
+        if not self._looks:
             return
         assert self._watchdog is not None
         assert self._delay is not None
@@ -122,15 +122,21 @@ class HealthMonitor:
 
     def _beat(self) -> None:
         """Hub lag: how late this greenlet wakes."""
-        while True:
+        while self._looks:
             due = monotonic_ns() + int(HEARTBEAT_S * 1e9)
             gevent.sleep(HEARTBEAT_S)
             hub_watch().hub_lag.add(max(0, monotonic_ns() - due) / 1e9)
 
     def _look(self) -> None:
-        while True:
+        while self._looks:
             gevent.sleep(1.0)
-            self._on_health(self.take())
+            if self._looks:
+                self._on_health(self.take())
+
+    @property
+    def _looks(self) -> bool:
+        """Whether it looks at this process: a forked child has greenlets of its parent's."""
+        return _monitors().get(os.getpid()) is self
 
     def _count(self) -> _Counts:
         assert self._delay is not None
