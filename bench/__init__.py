@@ -1,0 +1,1 @@
+"""What the harness itself costs, per session and per event, beside plain clients."""

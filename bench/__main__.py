@@ -1,0 +1,86 @@
+"""``python -m bench``: the harness beside plain clients, or what single events cost it."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from bench.results import Result, summarise
+from bench.runs import CLIENTS, repeat
+from bench.tables import events_table, tables, target_lines
+from bench.workload import QUICK, Plan
+
+QUICK_SESSIONS = 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print tables."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    if options.events:
+        return _events(console, options.json)
+    plan, sizes, times = Plan(seconds=options.seconds), options.sessions, options.repeat
+    if options.quick:
+        plan, sizes, times = QUICK, [QUICK_SESSIONS], 1
+    results: list[Result] = []
+    for result in repeat(plan, options.clients, sizes, times, _cores()):
+        results.append(result)
+        runs = len(sizes) * times * len(options.clients)
+        print(f"{len(results)}/{runs} {result.client}, {result.sessions} sessions", file=sys.stderr)
+    for table in tables(results):
+        console.print(table)
+    for line in target_lines(results):
+        console.print(line)
+    if options.json:
+        document = {"runs": results, "medians": summarise(results)}
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+    return 0
+
+
+def _events(console: Console, path: Path | None) -> int:
+    from bench.events import event_costs
+
+    os.sched_setaffinity(0, {_cores()[0]})
+    costs = event_costs()
+    console.print(events_table(costs))
+    if path:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add = parser.add_argument
+    add("--sessions", type=_numbers, default=[100, 400], help="Sizes, with commas: 100,400")
+    add("--seconds", type=float, default=20.0, help="Measured in each run")
+    add("--repeat", type=int, default=3, help="Repetitions of each client, in turn")
+    add("--clients", type=_clients, default=list(CLIENTS), help=f"Of {', '.join(CLIENTS)}")
+    add("--quick", action="store_true", help="A few sessions for a moment: does it work?")
+    add("--events", action="store_true", help="What single events cost, instead")
+    add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
+    return parser
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _clients(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := set(names) - set(CLIENTS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return names
+
+
+def _cores() -> tuple[int, int]:
+    """The client's, and the endpoint's; one for both on a machine that has no other."""
+    ours = sorted(os.sched_getaffinity(0))
+    return ours[0], ours[min(1, len(ours) - 1)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

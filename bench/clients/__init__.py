@@ -1,0 +1,1 @@
+"""The clients that are compared, each a process of its own."""

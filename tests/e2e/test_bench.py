@@ -1,0 +1,51 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ["harness", "websockets.sync", "websocket-client"]
+
+pytestmark = pytest.mark.e2e
+
+
+def bench(*options):
+    command = [sys.executable, "-m", "bench", *options]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+    )
+
+
+def test_each_client_is_measured_against_the_truth_of_the_endpoint_it_talked_to(tmp_path):
+    file = tmp_path / "bench.json"
+
+    done = bench("--quick", "--json", str(file))
+
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(file.read_text())["runs"]
+    assert [run["client"] for run in runs] == CLIENTS
+    for run in runs:
+        assert run["turns"] > 0
+        assert 0 < run["ttfa_error_p50_ms"] < 1000  # heard after it was sent
+        assert 0 < run["cpu"] < 1000
+        assert run["client"] in done.stdout
+
+
+def test_single_events_are_priced(tmp_path):
+    file = tmp_path / "events.json"
+
+    done = bench("--events", "--json", str(file))
+
+    assert done.returncode == 0, done.stderr
+    costs = {cost["name"]: cost["ns"] for cost in json.loads(file.read_text())}
+    assert len(costs) == 6
+    assert all(ns > 100 for ns in costs.values())
+
+
+def test_an_unknown_client_is_refused():
+    done = bench("--clients", "harness,curl")
+
+    assert done.returncode == 2
+    assert "unknown: curl" in done.stderr
