@@ -2,10 +2,11 @@
 
 import itertools
 import signal
+from functools import cache
 from typing import Any
 
 import gevent
-from locust import stats
+from locust import argument_parser, stats
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.swarm.cli_options import add_options
@@ -21,6 +22,9 @@ __all__ = ["install"]
 def install(events: Any) -> None:
     """Make Locust ready for realtime users; called once, when a locustfile imports them."""
     stats.bucket_response_time = to_the_millisecond
+    # At each step of a ramp a worker makes this anew for every single option: a tenth of a second
+    # of argparse and more, during which no caller speaks.
+    argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
     events.init_command_line_parser.add_listener(lambda parser, **_: add_options(parser))
     events.init.add_listener(_on_init)
 
