@@ -1,6 +1,7 @@
 """Which of Locust's events does what, in a process of its kind: local, master or worker."""
 
 import itertools
+import logging
 import signal
 from functools import cache
 from typing import Any
@@ -13,6 +14,7 @@ from harness.swarm.cli_options import add_options
 from harness.swarm.front import FrontStation
 from harness.swarm.local import LocalStation
 from harness.swarm.master import MasterStation
+from harness.swarm.once import Once
 from harness.swarm.rows import to_the_millisecond
 from harness.swarm.worker import WorkerStation
 
@@ -25,6 +27,7 @@ def install(events: Any) -> None:
     # At each step of a ramp a worker makes this anew for every single option: a tenth of a second
     # of argparse and more, during which no caller speaks.
     argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
+    logging.getLogger("harness.realtime").addFilter(Once())
     events.init_command_line_parser.add_listener(lambda parser, **_: add_options(parser))
     events.init.add_listener(_on_init)
 
