@@ -7,7 +7,7 @@ from locust import argument_parser
 first = argument_parser.default_args_dict()
 argument_parser.get_empty_argument_parser = None
 assert argument_parser.default_args_dict() is first
-assert "users" in first
+assert "num_users" in first
 """
 
 
