@@ -80,6 +80,7 @@ class Connection:
         upgraded_at: When the WebSocket was open, ns.
         errors: Error events by code.
         last_error: The last of them.
+        goodbye_late: We hung up, and the endpoint did not in time.
         parting_error: The same, if the endpoint closed the session right after it.
 
     """
@@ -116,6 +117,7 @@ class Connection:
         self.errors: dict[str, int] = {}
         self.last_error: ServerError | None = None
         self.parting_error: ServerError | None = None
+        self.goodbye_late = False
         self._erred_at = 0
         self._changed.clear()
 
@@ -311,7 +313,9 @@ class Connection:
             if self.session.state not in (State.CLOSING, State.CLOSED):
                 self.session.closing()
             limit = self.workload.timeouts.close if timeout is None else timeout
+            begin = monotonic_ns()
             self.closed = transport.close(timeout=limit)
+            self.goodbye_late = not self.closed.clean and monotonic_ns() - begin >= limit * 1e9
         census().transports.discard(transport)
         return self.closed
 

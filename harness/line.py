@@ -28,7 +28,7 @@ from harness.options import Workload
 from harness.pacer import Microphone, pacer
 from harness.realtime.dialects import Endpoint
 from harness.realtime.events import CancelResponse, ClientEvent, CreateItem, CreateResponse
-from harness.records import Flag, Identity, Kind, Outcome, Session, SessionOutcome, Turn
+from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, SessionOutcome, Turn
 from harness.tape import Tape, TapedRecorder
 from harness.toolbox import DueAnswer, Toolbox
 from harness.turn import TurnRecorder
@@ -112,7 +112,9 @@ class Line:
             self.connection.connect()
         except SessionFailed as failure:
             self._over = True
-            self._logbook.end(failure.outcome, failure.code, failure=failure)
+            self._logbook.end(
+                failure.outcome, failure.code, phase=failure.phase, message=str(failure)
+            )
             raise CallEnded(str(failure)) from None
         except BaseException:
             self._logbook.end(SessionOutcome.ENDED, None)
@@ -178,11 +180,14 @@ class Line:
         """Record the session that is over, and what is left of its turns."""
         self.recorder.end(Outcome.CUT, None, monotonic_ns())
         self._hand_over()
+        connection, closed = self.connection, self.connection.closed
         ending: tuple[SessionOutcome, str | None] = (SessionOutcome.ENDED, None)
-        if (closed := self.connection.closed) is not None:
-            error = self.connection.parting_error
-            ending = session_ending(closed, error, hung_up=self._hung_up)
-        self._logbook.end(*ending, microphone=self._microphone)
+        if connection.goodbye_late:
+            ending = (SessionOutcome.TIMEOUT, None)
+        elif closed is not None:
+            ending = session_ending(closed, connection.parting_error, hung_up=self._hung_up)
+        phase = Phase.CLOSE if connection.goodbye_late else None
+        self._logbook.end(*ending, phase=phase, microphone=self._microphone)
 
     @property
     def _to_be_renewed(self) -> bool:

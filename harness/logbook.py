@@ -5,10 +5,10 @@ from functools import cache
 from time import monotonic_ns
 from typing import Any
 
-from harness.connection import Connection, SessionFailed
+from harness.connection import Connection
 from harness.cost import Prices, cost_usd, load_prices, merge_usage
 from harness.pacer import Microphone
-from harness.records import Session, SessionOutcome, Turn
+from harness.records import Phase, Session, SessionOutcome, Turn
 from harness.turn import TurnRecorder
 
 __all__ = ["Logbook"]
@@ -74,7 +74,8 @@ class Logbook:
         outcome: SessionOutcome,
         code: str | None,
         *,
-        failure: SessionFailed | None = None,
+        phase: Phase | None = None,
+        message: str = "",
         microphone: Microphone | None = None,
     ) -> None:
         """The session is over, or never came about; told again, it is not recorded again."""
@@ -82,11 +83,10 @@ class Logbook:
             return
         self._open = False
         record = self._record("end")
-        record.outcome, record.code = outcome, code
+        record.outcome, record.phase, record.code = outcome, phase, code
         self._tell_connection(record)
         self._tell_turns(record)
-        if failure is not None:
-            record.phase, record.message = failure.phase, str(failure)
+        record.message = message or record.message
         if microphone is not None:
             record.audio_sent_s = microphone.sent_s
             overdue = max(0, record.at - microphone.due) / NS if microphone.sending else 0.0

@@ -24,6 +24,7 @@ class Partner:
         self.answers = {"session.update": lambda event: [ga.updated(**self.session)]}
         self.greeting = [ga.created()]
         self.session = {}
+        self.holds_on = False  # never says goodbye
         self.steps, self.upgraded_at = {"dns": 0.0, "tcp": 0.0, "upgrade": 0.0}, 0
         self.messages_sent = self.messages_received = self.bytes_sent = self.bytes_received = 0
         monkeypatch.setattr("harness.connection.connect", self._connect)
@@ -49,6 +50,9 @@ class Partner:
         return monotonic_ns()
 
     def close(self, code=1000, timeout=5.0):
+        if self.holds_on:
+            gevent.sleep(timeout)
+            code = 1006
         self.hang_up(code, by_us=True)
         return self.closed
 

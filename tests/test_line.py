@@ -209,6 +209,17 @@ def test_a_session_that_is_never_configured_is_a_timeout(monkeypatch):
     assert ended.code in LISTED_CODES
 
 
+def test_an_endpoint_that_never_says_goodbye_is_a_timeout_of_its_own(monkeypatch):
+    line = Line(monkeypatch, timeout_close="50ms")
+    line.partner.holds_on = True
+    line.answer(ga.answer())
+    turn, session = quiet(line)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert session == (SessionOutcome.TIMEOUT, None)
+    assert line.ended.phase is Phase.CLOSE
+
+
 def test_a_call_killed_while_it_dials_leaves_a_record(line):
     line.partner.greeting = []
 
