@@ -34,7 +34,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # it does not
     first_audio_p99_s: float = 0.0
     frame_lateness_p99_s: float = 0.0
-    cpu: float = 0.0
+    cpu: float = 0.0  # of the core
+    starved: float = 0.0  # share of the time in which others had the core
     endpoint_bound: bool = False  # the endpoint was late, not we
 
 
@@ -117,6 +118,7 @@ def _judged(sessions: int, evidence: Evidence) -> Trial:
         first_audio_p99_s=first_audio.p99 if first_audio else 0.0,
         frame_lateness_p99_s=tested.frame_lateness["p99"],
         cpu=tested.cpu,
+        starved=tested.starved,
         endpoint_bound=bool(why) and tested.endpoint_lateness_s > ENDPOINT_LIMIT_S,
     )
 

@@ -37,7 +37,10 @@ def print_trial(console: Console, duty: str, trial: Trial) -> None:
     """One line as a trial ends."""
     said = "holds" if trial.holds else trial.why
     blame = " (the endpoint was late)" if trial.endpoint_bound else ""
-    console.print(f"{duty}, {trial.sessions} sessions: {said}{blame}, {trial.cpu:.0%} of the core")
+    console.print(
+        f"{duty}, {trial.sessions} sessions: {said}{blame}; {trial.cpu:.0%} of the core, "
+        f"{trial.starved:.0%} of the time without it"
+    )
 
 
 def print_capacities(console: Console, capacities: list[Capacity]) -> None:

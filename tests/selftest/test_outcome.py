@@ -141,7 +141,7 @@ def test_a_search_ends_close_below_what_can_be_carried(limit, found):
 
 def test_capacities_say_when_there_may_be_room_for_more():
     out = io.StringIO()
-    console = Console(file=out, width=50)
+    console = Console(file=out, width=100)
     print_capacities(
         console,
         [
@@ -149,8 +149,9 @@ def test_capacities_say_when_there_may_be_room_for_more():
             Capacity(duty="open microphone", sessions=400, at_least=False, trials=()),
         ],
     )
-    print_trial(console, "push to talk", Trial(sessions=900, holds=False, why="late", cpu=0.9))
+    trial = Trial(sessions=900, holds=False, why="late", cpu=0.9, starved=0.05)
+    print_trial(console, "push to talk", trial)
 
     assert "≥ 800" in out.getvalue()
     assert "│ 400" in out.getvalue().replace("     ", "")
-    assert "push to talk, 900 sessions: late, 90% of the core" in out.getvalue()
+    assert "900 sessions: late; 90% of the core, 5% of the time without it" in out.getvalue()
