@@ -206,7 +206,7 @@ class Call(Line):
         for cut in self.recorder.talk_over(at):
             self._send(cut)
 
-    # Told by the microphone, in the pacer's greenlet: nothing here may switch.
+    # Told by the microphone, in the hub: nothing here may switch.
 
     def _voiced(self, at: int) -> None:
         if self._vad:

@@ -1,5 +1,5 @@
 """
-One greenlet a process that sends every session's frames when they are due.
+One timer a process that sends every session's frames when they are due.
 
 Due times are absolute: a late frame delays no other. The schedule and the microphone are pure;
 only ``Pacer`` knows a clock.
@@ -11,10 +11,9 @@ from collections.abc import Callable
 from functools import cache
 from heapq import heappop, heappush, heapreplace
 from time import monotonic_ns
-from typing import Protocol
+from typing import Any, Protocol
 
 import gevent
-from gevent.event import Event
 
 from harness.corpus import Speech
 from harness.hub import hub_watch
@@ -22,7 +21,6 @@ from harness.transport import TransportClosed
 
 __all__ = ["Microphone", "Pacer", "Saying", "Schedule", "Stream", "pacer"]
 
-LONGEST_SLEEP_NS = 10_000_000  # the shortest frame: no new stream can be due sooner
 LATE_NS = 20_000_000  # a stall
 LONGEST_BATCH_NS = 2_000_000  # then the hub gets to read
 
@@ -35,9 +33,16 @@ class Stream(Protocol):
 
 
 class Schedule:
-    """Streams by the instant at which each is due next, in monotonic nanoseconds. Pure."""
+    """
+    Streams by the instant at which each is due next, in monotonic nanoseconds. Pure.
+
+    Attributes:
+        next_due: When something is due next; ``None`` if nothing is.
+
+    """
 
     def __init__(self) -> None:
+        self.next_due: int | None = None
         self._heap: list[tuple[int, int, Stream]] = []
         self._added = 0
 
@@ -45,24 +50,23 @@ class Schedule:
         """Let a stream send at ``due`` first."""
         self._added += 1
         heappush(self._heap, (due, self._added, stream))
-
-    @property
-    def next_due(self) -> int | None:
-        """When something is due next."""
-        return self._heap[0][0] if self._heap else None
+        self.next_due = self._heap[0][0]
 
     def send_one(self) -> None:
         """Let the stream that is due first send; it must not add others meanwhile."""
-        due, order, stream = self._heap[0]
+        heap = self._heap
+        due, order, stream = heap[0]
         following = stream.send(due)
         if following is None:
-            heappop(self._heap)
+            self.drop_one()
         else:
-            heapreplace(self._heap, (following, order, stream))
+            heapreplace(heap, (following, order, stream))
+            self.next_due = heap[0][0]
 
     def drop_one(self) -> None:
         """Forget the stream that is due first."""
         heappop(self._heap)
+        self.next_due = self._heap[0][0] if self._heap else None
 
     def overdue(self, now: int) -> int:
         """Nanoseconds by which the streams are late, all together."""
@@ -200,41 +204,45 @@ class Microphone:
 
 
 class Pacer:
-    """Sends what is due in all sessions of this process."""
+    """
+    Sends what is due in all sessions of this process.
+
+    A timer wakes it in the hub, which costs no switch of greenlets: nothing here may block.
+    """
 
     def __init__(self) -> None:
         self.schedule = Schedule()
         self.sent_ns = 0  # audio written since the process began
         self._watch = hub_watch()
-        self._filled = Event()
-        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._new_timer = gevent.get_hub().loop.timer
+        self._timer: Any = None
+        self._wakes_at: int | None = None
 
     def add(self, stream: Stream, due: int) -> None:
-        """Let a stream send from ``due`` on (monotonic ns, at least a frame ahead)."""
+        """Let a stream send from ``due`` on (monotonic ns)."""
         self.schedule.add(stream, due)
-        if self._greenlet is None or self._greenlet.dead:
-            self._greenlet = gevent.spawn(self._run)
-        self._filled.set()
+        if self._wakes_at is None or due < self._wakes_at:
+            self._wake_at(due)
 
     def wrote(self, late: int, frame_ns: int) -> None:
         """Count a frame that was written ``late`` ns after it was due."""
         self.sent_ns += frame_ns
         self._watch.frame_lateness.add(late / 1e9)
 
-    def _run(self) -> None:
-        schedule = self.schedule
-        while True:
-            due = schedule.next_due
-            if due is None:
-                self._filled.clear()
-                self._filled.wait()
-                continue
-            now = monotonic_ns()
-            if due <= now:
-                self._send_due(now)
-                gevent.sleep(0)
-            else:
-                gevent.sleep(min(due - now, LONGEST_SLEEP_NS) / 1e9)
+    def _wake_at(self, due: int) -> None:
+        if self._timer is not None:
+            self._timer.close()
+        self._wakes_at = due
+        self._timer = self._new_timer(max(0.0, (due - monotonic_ns()) / 1e9))
+        self._timer.start(self._wake, update=True)
+
+    def _wake(self) -> None:
+        try:
+            self._send_due(monotonic_ns())
+        finally:  # Ctrl-C strikes anywhere
+            self._wakes_at = None
+            if self.schedule.next_due is not None:
+                self._wake_at(self.schedule.next_due)
 
     def _send_due(self, now: int) -> None:
         """Send all that is due, for 2 ms at most."""

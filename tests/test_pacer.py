@@ -1,11 +1,16 @@
 from dataclasses import dataclass, field
+from time import monotonic_ns
 
+import gevent
 import pytest
+from gevent.event import Event
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.corpus import Speech
-from harness.pacer import Microphone, Schedule
+from harness.hub import hub_watch
+from harness.pacer import Microphone, Pacer, Schedule
+from harness.transport import TransportClosed
 
 FRAME = 20_000_000
 
@@ -221,3 +226,65 @@ def test_forgetting_the_first_leaves_the_others(count):
 
     assert len(schedule) == count
     assert schedule.next_due == 1
+
+
+class Sends:
+    """A stream that notes when it sends, and tells when it has sent all."""
+
+    def __init__(self, times, step=2_000_000):
+        self.times, self.step, self.at, self.over = times, step, [], Event()
+
+    def send(self, due):
+        assert gevent.getcurrent() is gevent.get_hub()
+        self.at.append((due, monotonic_ns()))
+        if len(self.at) == self.times:
+            self.over.set()
+            return None
+        return due + self.step
+
+
+def test_the_pacer_sends_each_frame_when_it_is_due_and_never_before():
+    own, stream = Pacer(), Sends(5)
+    start = monotonic_ns()
+
+    own.add(stream, start + 2_000_000)
+
+    assert stream.over.wait(10)
+    assert [due for due, _ in stream.at] == [start + k * 2_000_000 for k in range(1, 6)]
+    assert all(at >= due for due, at in stream.at)
+
+
+def test_what_is_added_later_and_due_sooner_is_sent_first():
+    own, later, sooner = Pacer(), Sends(1), Sends(1)
+    own.add(later, monotonic_ns() + 50_000_000)
+    own.add(sooner, monotonic_ns() + 1_000_000)
+
+    assert later.over.wait(10)
+    assert sooner.at[0][1] < later.at[0][1]
+
+
+def test_the_pacer_starts_again_when_it_had_nothing_to_send():
+    own, first, second = Pacer(), Sends(1), Sends(1)
+    own.add(first, monotonic_ns())
+    assert first.over.wait(10)
+
+    own.add(second, monotonic_ns())
+
+    assert second.over.wait(10)
+
+
+@pytest.mark.parametrize("fault", [TransportClosed("gone"), ZeroDivisionError()])
+def test_a_stream_that_fails_is_dropped_and_the_others_go_on(fault):
+    class Fails:
+        def send(self, due):
+            raise fault
+
+    own, stream, faults = Pacer(), Sends(2), hub_watch().internal_errors
+    due = monotonic_ns()
+    own.add(Fails(), due)
+    own.add(stream, due)
+
+    assert stream.over.wait(10)
+    assert len(own.schedule) == 0
+    ours = not isinstance(fault, TransportClosed)
+    assert hub_watch().internal_errors - faults == ours

@@ -108,7 +108,11 @@ def test_sleeping_after_each_send_makes_speech_slow_and_it_shows(
                 gevent.sleep(0.0002)
             gevent.sleep(0.020)
 
-    monkeypatch.setattr(pacer.Pacer, "_run", run)
+    def add(self, stream, due):
+        self.schedule.add(stream, due)
+        self.running = getattr(self, "running", None) or gevent.spawn(run, self)
+
+    monkeypatch.setattr(pacer.Pacer, "add", add)
     seen = observe(simulator)
 
     assert seen.level is not Level.VALID
@@ -117,14 +121,8 @@ def test_sleeping_after_each_send_makes_speech_slow_and_it_shows(
 
 
 def test_a_late_timer_makes_frames_late_and_it_shows(simulator, sound, fresh_pacer, monkeypatch):
-    class LateTimer:
-        spawn = staticmethod(gevent.spawn)
-
-        @staticmethod
-        def sleep(seconds):
-            gevent.sleep(seconds + 0.03 if seconds else 0)
-
-    monkeypatch.setattr(pacer, "gevent", LateTimer)
+    wake_at = pacer.Pacer._wake_at
+    monkeypatch.setattr(pacer.Pacer, "_wake_at", lambda self, due: wake_at(self, due + 30 * MS))
     seen = observe(simulator)
 
     assert seen.level is not Level.VALID
