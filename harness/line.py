@@ -338,7 +338,7 @@ class Line:
                 census().suspect_turns += 1
             census().turns += 1
             turn.message = self.connection.one_line(turn.message)
-            self._logbook.price(turn)
+            self._logbook.add(turn)
             self._on_turn(turn)
         if self._on_tape is not None:
             self._hand_over_tapes(self._on_tape)

@@ -1,5 +1,6 @@
 """The records of a line's sessions: what each leaves behind when it starts and when it ends."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from time import monotonic_ns
@@ -49,6 +50,7 @@ class Logbook:
         self._started_at = monotonic_ns()
         self._usage: dict[str, Any] | None = None
         self._cost_usd: float | None = None
+        self._struck: Counter[str] = Counter()  # codes of failed turns: counted with them
         self._turns, self._responses = recorder.turns, recorder.responses
         self._received, self._stale = recorder.audio_received_ns, recorder.stale_ns
 
@@ -58,8 +60,10 @@ class Logbook:
         self._open = True
         self._on_session(self._record("start"))
 
-    def price(self, turn: Turn) -> None:
-        """Say what a finished turn cost, and add it to its session."""
+    def add(self, turn: Turn) -> None:
+        """Add a finished turn to its session, and say what it cost."""
+        if turn.failed and turn.code is not None:
+            self._struck[turn.code] += 1
         if turn.usage is None:
             return
         turn.cost_usd = cost_usd(
@@ -107,7 +111,9 @@ class Logbook:
         record.steps = connection.steps
         record.deviations = dict(connection.session.deviations)
         record.scorecard = self._scorecard()
-        record.errors = connection.errors
+        if record.outcome is SessionOutcome.REFUSED and record.code is not None:
+            self._struck[record.code] += 1
+        record.errors = dict(Counter(connection.errors) - self._struck)
         if closed is not None:
             record.close_code = closed.code
             record.message = connection.one_line(closed.error or closed.reason)

@@ -191,6 +191,7 @@ def test_a_refused_session_is_recorded_with_what_was_said_but_no_key(line, greet
     assert [session.event for session in line.sessions] == ["start", "end"]
     ended = line.sessions[-1]
     assert (ended.outcome, ended.code) == (SessionOutcome.REFUSED, code)
+    assert ended.errors == {}
     assert "No" in ended.message
     assert "secret" not in ended.message
     assert code in LISTED_CODES
@@ -241,6 +242,22 @@ def test_what_the_server_said_of_a_failure_is_kept_without_our_key(line):
     turn, _ = quiet(line)
 
     assert turn.message == "Busy, ***, later."
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ([refusing("invalid_value")], {}),
+        ([ga.error("hiccup"), refusing("invalid_value")], {"hiccup": 1}),
+        ([ga.error("server_error"), ga.response_created(), failed("server_error")], {}),
+        ([ga.error("hiccup"), ga.error("hiccup"), *ga.answer()], {"hiccup": 2}),
+    ],
+)
+def test_an_error_that_ended_a_turn_is_counted_with_the_turn_and_only_there(line, said, left):
+    line.answer(said)
+    quiet(line)
+
+    assert line.ended.errors == left
 
 
 def test_codes_that_a_server_makes_up_without_end_are_not_all_kept(line):
