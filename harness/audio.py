@@ -49,7 +49,7 @@ class AudioFormat(msgspec.Struct, frozen=True):
 
     def nanoseconds(self, n: int) -> int:
         """Duration of ``n`` bytes in integer nanoseconds."""
-        return n * 1_000_000_000 // self.bytes_per_second
+        return n * 1_000_000_000 // (self.rate * self.sample_bytes)
 
     def frame_bytes(self, frame_ms: int) -> int:
         """Bytes of one frame, whole samples."""

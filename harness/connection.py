@@ -287,10 +287,11 @@ class Connection:
         except TransportClosed:
             raise NotConnected("not connected: the session has ended") from None
 
-    def write(self, message: bytes, *following: bytes) -> int:
-        """Send what is encoded already, in one piece; account for it with ``Session``."""
+    @property
+    def write(self) -> Callable[..., int]:
+        """Sends what is encoded already, in one piece; account for it with ``Session``."""
         assert self.transport is not None
-        return self.transport.write(message, *following)
+        return self.transport.write
 
     def wait(self, until: int) -> bool:
         """Sleep until something happened, or until an instant (ns); return whether it did."""

@@ -283,7 +283,8 @@ class LagHistogram(msgspec.Struct, kw_only=True):
         """Count one lag."""
         self.count += 1
         self.sum += seconds
-        self.max = max(self.max, seconds)
+        if seconds > self.max:  # noqa: PLR1730 - for each frame and each message: max() is slow
+            self.max = seconds
         self.buckets[bisect_left(LAG_BUCKETS, seconds)] += 1
 
     def merge(self, other: "LagHistogram") -> None:

@@ -223,7 +223,8 @@ class RateLimit(_Details, kw_only=True):
     reset_seconds: float | None = None
 
 
-class ServerEvent(msgspec.Struct, tag_field="type", kw_only=True):
+# No event refers to itself: the garbage collector need not look at them.
+class ServerEvent(msgspec.Struct, tag_field="type", kw_only=True, gc=False):
     """An event of the server. Each field of those below is required of a GA server."""
 
     event_id: str | None = None

@@ -34,9 +34,10 @@ class Responses:
         """The id of the response being made, if there is exactly one and it has an id."""
         return (next(iter(self.active)) or None) if len(self.active) == 1 else None
 
-    def check(self, event: ev.ServerEvent) -> None:
-        """Take in an event that is about a response; give it the id of the one meant."""
-        RESPONSE_EVENTS[type(event)](self, event)
+    def none_active(self) -> None:
+        """The endpoint says that none is being made: the end of those that were got lost."""
+        for name in list(self.active):
+            self._end(name)
 
     def _created(self, event: ev.ResponseCreated) -> None:
         name = self._name(event)
@@ -70,7 +71,9 @@ class Responses:
         self._check_item(event, event.item.id if event.item else None)
 
     def _content(self, event: Any) -> None:
-        self._check_item(event, event.item_id)
+        items = self.active.get(event.response_id)
+        if items is None or event.item_id not in items:
+            self._check_item(event, event.item_id)
 
     def _check_item(self, event: Any, item: str | None) -> None:
         items = self._items(event)
@@ -130,4 +133,4 @@ RESPONSE_EVENTS: dict[type[ev.ServerEvent], Callable[[Responses, Any], None]] = 
     ev.ArgumentsDelta: Responses._content,
     ev.ArgumentsDone: Responses._content,
 }
-"""The events that are about a response, and what is checked of each."""
+"""The events that are about a response, and what takes each in: it gets the id of the one meant."""

@@ -49,6 +49,8 @@ class State(Enum):
     CLOSING = "closing"  # close sent: the endpoint may still talk
     CLOSED = "closed"
 
+    __hash__ = object.__hash__  # a state is looked up for each event, and Enum's own is in Python
+
 
 _OPENED, _CLOSING, _CLOSED = "opened", "closing", "closed"  # what the transport states
 
@@ -282,8 +284,8 @@ class Session:
         if event.event_id and event.event_id == self._last_event_id:
             self.deviate("duplicate", event.type)
         self._last_event_id = event.event_id
-        if kind in RESPONSE_EVENTS:
-            self._responses.check(event)
+        if check := RESPONSE_EVENTS.get(kind):
+            check(self._responses, event)
         elif take := _RECEIVING.get(kind):
             take(self, event)
         self.state = NEXT[self.state].get(kind, self.state)
@@ -352,8 +354,11 @@ class Session:
             self.uncommitted_bytes = 0
 
     def _failed(self, event: ev.Error) -> None:
-        if event.error is not None and event.error.kind == "input_audio_buffer_commit_empty":
-            self._commits = max(0, self._commits - 1)
+        match event.error.kind if event.error is not None else None:
+            case "input_audio_buffer_commit_empty":
+                self._commits = max(0, self._commits - 1)
+            case "response_cancel_not_active":
+                self._responses.none_active()
 
 
 def _dig(config: Any, *path: str) -> Any:
