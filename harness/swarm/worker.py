@@ -81,6 +81,8 @@ class WorkerStation(Station):
 
     def begin(self) -> None:
         """The master starts a run: let users begin."""
+        if self.crowd is not None:
+            self.crowd.end()  # a run that was lost with its master
         self.trouble, self.crowd, self._ended = "", None, False
         if not self._announced:
             self.abandon("the master does not run realtime-harness")
