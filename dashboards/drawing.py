@@ -47,8 +47,8 @@ def draw(panel: dict[str, Any], title: str, series: Series, size: tuple[int, int
 
 def said(value: float, unit: str) -> str:
     """A value with its unit, as people read it."""
-    if math.isnan(value):
-        return "–"
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "more"
     match unit:
         case "s":
             return f"{value * 1e3:.3g} ms" if abs(value) < 1 else f"{value:.3g} s"
@@ -175,14 +175,14 @@ def _heat(panel: dict[str, Any], series: Series) -> alt.Chart:
     frame["value"] = frame.groupby("at")["value"].diff().fillna(frame["value"]).clip(lower=0)
     seen = frame[frame["value"] > 0]["bound"]
     frame = frame[(frame["bound"] >= seen.min()) & (frame["bound"] <= seen.max())]
-    order = [f"{bound:g} s" for bound in sorted(frame["bound"].unique(), reverse=True)]
-    frame["up to"] = [f"{bound:g} s" for bound in frame["bound"]]
+    order = [said(bound, "s") for bound in sorted(frame["bound"].unique(), reverse=True)]
+    frame["up to"] = [said(bound, "s") for bound in frame["bound"]]
     return (
         alt.Chart(frame)
         .mark_rect()
         .encode(
             x=alt.X("at:O", timeUnit="yearmonthdatehoursminutesseconds", axis=None),
-            y=alt.Y("up to:O", sort=order, axis=alt.Axis(title=None)),
+            y=alt.Y("up to:O", sort=order, axis=alt.Axis(title=None, labelOverlap="greedy")),
             color=alt.Color(
                 "value:Q",
                 scale=alt.Scale(range=[PANEL, "#5c2d07", "#ff780a", "#ffcb7d"]),

@@ -78,8 +78,9 @@ def _experience():
         graph("p95 by where it is counted from", "s",
               *(Target(TALK.quantile(0.95, name), name) for name in origins)),
         stacked("Where the time goes", "s",
-                Target(TALK.mean("turn_segment", "segment"), "{{segment}}"),
-                note="Means. The segments of a turn add up to its first audible sample."),
+                Target(TALK.mean_parts("turn_segment", "segment", once="audible"), "{{segment}}"),
+                note="Means over all turns that were answered: they add up to the mean time to "
+                "the first audible sample."),
         graph("Opening a session, p95", "s",
               Target(TALK.quantile(0.95, "session_connect", "step"), "{{step}}")),
         graph("Audible gaps, a minute", "short", Target(f"60 * {TALK.rate('audio_gaps')}", "gaps")),

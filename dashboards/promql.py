@@ -74,13 +74,20 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
         buckets = self._sum(metric, (*by, "le"), self.series(metric, "_bucket", **matchers))
         return f"histogram_quantile({q}, {buckets})"
 
-    def mean(self, name: str, *by: str, **matchers: str) -> str:
-        """The mean over the window."""
-        total, count = (
-            self._growth("rate", _histogram(name), part, by, matchers)
-            for part in ("_sum", "_count")
-        )
-        return f"{total} / {count}"
+    def mean_parts(self, name: str, label: str, once: str) -> str:
+        """
+        Means of the parts of a whole over the window, so that they add up to the whole's mean.
+
+        Args:
+            name: A histogram.
+            label: Tells the parts apart.
+            once: The part that every whole has once: parts are divided by how many there are.
+
+        """
+        metric = _histogram(name)
+        total = self._growth("rate", metric, "_sum", (label,), {})
+        wholes = self._growth("rate", metric, "_count", (), {label: once})
+        return f"{total} / ignoring({label}) group_left () {wholes}"
 
     def share_within(self, bound: str, name: str, *by: str, **matchers: str) -> str:
         """The share of values up to a bound over the window: exact, for it is a bucket's."""

@@ -146,6 +146,14 @@ def test_the_share_within_a_bound_is_exact(live):
     assert share == pytest.approx(len(within) / live.summary["metrics"]["ttfa"]["count"])
 
 
+def test_segments_stack_up_to_the_first_audible_sample(live):
+    stacked = "sum(realtime_turn_segment_seconds_sum)"
+    told = last(live, f'{stacked} / sum(realtime_turn_segment_seconds_count{{segment="audible"}})')
+    spoken = [t for t in live.turns if t["segments"]]
+
+    assert told == pytest.approx(sum(sum(t["segments"].values()) for t in spoken) / len(spoken))
+
+
 def test_run_start_and_end_are_marked_once_each(live):
     queries = dict(panel_queries())
     for name in ("Run started", "Run ended"):

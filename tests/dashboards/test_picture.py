@@ -21,6 +21,7 @@ OVERVIEW = next(board for board in boards() if board["uid"] == "realtime-overvie
         (2_500_000, "Bps", "2.5 MB/s"),
         (480, "short", "480"),
         (float("nan"), "s", "–"),
+        (float("inf"), "s", "more"),
     ],
 )
 def test_values_are_said_with_their_unit(value, unit, text):

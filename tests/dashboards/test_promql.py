@@ -32,6 +32,14 @@ def test_a_share_is_of_a_bucket_in_all_that_were_asked():
     )
 
 
+def test_parts_are_divided_by_wholes():
+    assert RULE.mean_parts("turn_segment", "segment", once="audible") == (
+        "sum by (job, scenario, segment) (rate(realtime_turn_segment_seconds_sum[5m])) "
+        "/ ignoring(segment) group_left () sum by (job, scenario) "
+        '(rate(realtime_turn_segment_seconds_count{segment="audible"}[5m]))'
+    )
+
+
 def test_a_gauge_and_a_counter_of_one_name_are_told_apart_by_what_is_asked():
     assert RULE.now("sessions") == "sum by (job) (realtime_sessions)"
     assert "realtime_sessions_total" in RULE.rate("sessions")
