@@ -25,12 +25,13 @@ demo: .venv/ready ## a short load test against the embedded simulator, report at
 test: .venv/ready .venv/k8s ## everything CI runs: style, types, unit, contract and e2e tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 4 --dist worksteal
+	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not alone"
 
 check: .venv/ready ## the fast part, before every commit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 -m "not e2e"
+	@$(BIN)/python -m pytest -n 2 -m "not e2e and not alone"
 
 format: .venv/ready ## put the code in shape
 	@$(BIN)/ruff check --fix-only -q . ; $(BIN)/ruff format -q .

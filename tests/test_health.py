@@ -13,6 +13,8 @@ from harness.hub import hub_watch
 from harness.pacer import pacer
 from harness.watchdog import STARVED
 
+pytestmark = pytest.mark.alone
+
 MS = 1_000_000
 
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CLIENTS = ["harness", "websockets.sync", "websocket-client"]
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 def bench(*options):

@@ -14,7 +14,7 @@ import pytest
 from crowd import observe
 from endpoint import running_simulator
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 AGREES = 0.0005  # seconds
 BETWEEN_MESSAGES = "\x1f"

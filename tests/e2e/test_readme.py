@@ -70,6 +70,7 @@ def test_the_web_ui_opens_with_the_embedded_simulator_as_host(checkout):
         locust.wait()
 
 
+@pytest.mark.timeout(300)
 def test_a_headless_run_is_reported_and_judged(checkout, target):
     host = ("ws://127.0.0.1:8765", target)
     first = command(".* -u 50 ", host=host, time=("60s", "6s"))

@@ -8,7 +8,7 @@ import pytest
 
 from harness.selftest.truth import FIGURES
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 def selftest(*options):

@@ -17,7 +17,7 @@ from harness.realtime.session import Session
 from harness.records import Flag
 from harness.verdict import Level
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 MS = 1_000_000
 BUSY = 20 * MS  # ns: the simulator itself may lose its processor between a stamp and the send

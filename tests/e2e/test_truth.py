@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from locusts import Locust
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 FRAME = 0.020
 BUSY = 0.250  # seconds that a message may wait on a busy machine; the median may not
