@@ -11,6 +11,7 @@ from locust.user.task import LOCUST_STATE_STOPPING
 
 from harness.swarm.crowd import Crowd
 from harness.swarm.setup import Setup, read_setup
+from harness.swarm.user import RealtimeUser
 
 __all__ = ["DEFAULT_STOP_TIMEOUT", "Station", "refuse", "say", "wait_until"]
 
@@ -63,11 +64,12 @@ class Station:
                 greenlet.kill(block=False)
 
     def hosts(self, posted: str | None = None) -> list[str]:
-        """Whom users call: the host given for all, else those of their classes."""
+        """Whom callers call: the host given for all, else those of their classes."""
         host = posted or self.environment.host
         if host:
             return [host]
-        return sorted({cls.host for cls in self.environment.user_classes if cls.host})
+        callers = [cls for cls in self.environment.user_classes if issubclass(cls, RealtimeUser)]
+        return sorted({cls.host for cls in callers if cls.host})
 
     def read_setup(
         self,
