@@ -33,7 +33,7 @@ def errors(turns, truth, vad):
 
 @pytest.mark.parametrize("vad", ["none", "server_vad"])
 def test_twenty_callers_are_measured_as_they_were_answered(folder, vad):
-    options = ("--headless", "-u", USERS, "-r", USERS, "-t", "8s", "--turn-detection", vad)
+    options = ("--headless", "-u", USERS, "-r", USERS, "-t", "5s", "--turn-detection", vad)
     with Locust(folder, *options) as locust:
         assert locust.wait(90) == 0, locust.text
         turns = locust.lines("turns")
