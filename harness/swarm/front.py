@@ -18,11 +18,13 @@ from harness.swarm.cli_options import safe_values
 from harness.swarm.embedded import SimulatorError
 from harness.swarm.gate import Gate
 from harness.swarm.guard import LOOK, Deed, OvershootGuard
+from harness.swarm.headline import Row, headline
 from harness.swarm.live import LiveView, Progress, percentile
 from harness.swarm.recording import Recording, describe_run
 from harness.swarm.rows import VOICE
 from harness.swarm.setup import Setup, SetupError
 from harness.swarm.station import Station, refuse, say
+from harness.swarm.voice_tab import add_voice_tab
 from harness.swarm.web import (
     MetricsServer,
     add_metrics,
@@ -115,6 +117,7 @@ class FrontStation(Station):
         if self.web_ui is not None:
             check_start_form(self.web_ui, self._check_form)
             add_metrics(self.web_ui, page)
+            add_voice_tab(self.web_ui, self.headline)
         if self.options.metrics_port:
             port = int(self.options.metrics_port)
             try:
@@ -268,7 +271,7 @@ class FrontStation(Station):
         """What was counted, and how many users and workers there are now."""
         gauges: dict[str, dict[Labels, float]] = {
             "users": {(): self.runner.user_count},
-            "users_target": {(): self.runner.target_user_count},
+            "users_target": {(): self._target()},
             "workers": {(state,): n for state, n in self.workers().items()},
         }
         if self.recording is not None:
@@ -276,23 +279,38 @@ class FrontStation(Station):
             gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
         return merge([self.count(), Tally(gauges=gauges)])
 
+    def headline(self) -> list[Row]:
+        """What the tab *Voice* shows."""
+        return headline(self.tally(), over_target_s=self._guard.longest, exact={"ttfa": self._ttfa})
+
+    def _ttfa(self, p: float) -> str:
+        """A percentile to the millisecond, by Locust's own row."""
+        row = self.environment.stats.entries.get(("ttfa", VOICE))
+        return percentile(row.response_times, row.num_none_requests, p) if row else "–"
+
+    def _is_ending(self) -> bool:
+        return self.runner.state not in ("ready", *BUSY)
+
+    def _target(self) -> int:
+        """How many users are wanted: those who end their calls are."""
+        runner = self.runner
+        return int(runner.user_count if self._is_ending() else runner.target_user_count)
+
     def progress(self) -> Progress:
         """What the live view shows."""
         rows = self.environment.stats.entries
-        turn, ttfa = rows.get(("turn", VOICE)), rows.get(("ttfa", VOICE))
-        times, silent = (ttfa.response_times, ttfa.num_none_requests) if ttfa else ({}, 0)
+        turn = rows.get(("turn", VOICE))
         elapsed = monotonic() - self._started
         run_time = self.options.run_time
-        ending = self.runner.state not in ("ready", *BUSY)
         users = self.runner.user_count
         return Progress(
             elapsed=elapsed,
             left=None if run_time is None else max(0.0, run_time - elapsed),
             users=users,
-            users_target=users if ending else self.runner.target_user_count,
-            ending=ending,
+            users_target=self._target(),
+            ending=self._is_ending(),
             turns=turn.num_requests if turn else 0,
             failed=turn.num_failures if turn else 0,
-            p50=percentile(times, silent, 0.5),
-            p95=percentile(times, silent, 0.95),
+            p50=self._ttfa(0.5),
+            p95=self._ttfa(0.95),
         )

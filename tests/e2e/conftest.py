@@ -1,9 +1,11 @@
 import shutil
 import socket
 import sys
+import urllib.error
 
 import pytest
-from locusts import ROOT, Running
+from locusts import ROOT, Locust, Running, wait_until
+from webui import WebUI
 
 UTTERANCES = ROOT / "harness" / "data" / "utterances"
 
@@ -43,3 +45,20 @@ def free_port():
     """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return free.getsockname()[1]
+
+
+@pytest.fixture
+def web_ui(folder, free_port):
+    """A local Locust with its web UI, which calls the embedded simulator."""
+    arguments = ("--web-host", "127.0.0.1", "--web-port", free_port, "--corpus", "say")
+    with Locust(folder, *arguments) as locust:
+        ui = WebUI(locust, free_port)
+
+        def answers():
+            try:
+                return ui.get("/")
+            except (urllib.error.URLError, ConnectionError):
+                return False
+
+        wait_until(answers, 20, lambda: locust.text)
+        yield ui

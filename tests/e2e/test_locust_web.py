@@ -1,14 +1,7 @@
 """A load test started, watched and stopped in Locust's web UI."""
 
-import json
-import re
-import socket
-import urllib.error
-import urllib.parse
-import urllib.request
-
 import pytest
-from locusts import Locust, wait_until
+from locusts import wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -16,7 +9,6 @@ from harness.options import OPTIONS, TIMEOUT_OPTIONS
 
 pytestmark = pytest.mark.e2e
 
-CORPUS = ("--corpus", "say")
 SHORT = {"listen": "done", "pause": "50ms", "turns": "2"}
 OURS = (*OPTIONS, *TIMEOUT_OPTIONS)
 IN_FORM = [option for option in OURS if option.form]
@@ -25,53 +17,6 @@ FORBIDDEN = [option for option in OURS if not option.form]
 
 def can_be_wrong(option):
     return option.choices or option.parse is not str or option.name == "slo"
-
-
-class WebUI:
-    def __init__(self, locust, port):
-        self.locust = locust
-        self.url = f"http://127.0.0.1:{port}"
-
-    def get(self, path, **headers):
-        request = urllib.request.Request(self.url + path, headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.read().decode()
-
-    def post(self, path, **fields):
-        data = urllib.parse.urlencode(fields).encode()
-        with urllib.request.urlopen(self.url + path, data, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def form(self):
-        """What the browser would post if nobody touched the form."""
-        page = self.get("/")
-        args = json.loads(re.search(r"window.templateArgs = (\{.*\})", page)[1])
-        fields = {name: option["default_value"] for name, option in args["extra_options"].items()}
-        posted = {
-            name: "" if value is None else str(value).lower() if isinstance(value, bool) else value
-            for name, value in fields.items()
-        }
-        return posted | {"host": args["host"], "user_count": "2", "spawn_rate": "2", "run_time": ""}
-
-    def state(self):
-        return json.loads(self.get("/stats/requests"))["state"]
-
-
-@pytest.fixture
-def web_ui(folder):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Locust(folder, "--web-host", "127.0.0.1", "--web-port", port, *CORPUS) as locust:
-        ui = WebUI(locust, port)
-
-        def answers():
-            try:
-                return ui.get("/")
-            except (urllib.error.URLError, ConnectionError):
-                return False
-
-        wait_until(answers, 20, lambda: locust.text)
-        yield ui
 
 
 def test_the_untouched_form_starts_a_test_and_the_next_one_starts_clean(web_ui):
