@@ -68,8 +68,13 @@ class Tape(msgspec.Struct, kw_only=True):
     def name(self) -> str:
         """Of its file, unique in a run."""
         turn = self.turn
-        worker = re.sub(r"[^\w.-]", "_", turn.worker)
-        return f"{worker}-{turn.caller}-{turn.call}-{turn.turn}.jsonl"
+        return self.file_of(turn.worker, turn.caller, turn.call, turn.turn)
+
+    @staticmethod
+    def file_of(worker: str, caller: int, call: int, turn: int) -> str:
+        """The file name of the tape of one turn."""
+        word = re.sub(r"[^\w.-]", "_", worker)
+        return f"{word}-{caller}-{call}-{turn}.jsonl"
 
 
 class TapedRecorder(TurnRecorder):

@@ -184,8 +184,10 @@ def _call(rng, start, seconds, caller, call, late_share):
             if rng.random() < 0.1:
                 common |= {"outcome": Outcome.CANCELLED, "flags": [Flag.INTERRUPTED]}
             if rng.random() < 0.15:
-                common["tools"] = [ToolCall(name="book_table", call_id="c", called_at=at(now + 2.4),
-                                            answered_at=at(now + 2.6), outcome="ok")]  # fmt: skip
+                common["tools"] = [ToolCall(name="book_table", call_id="c", called_at=at(now + 2.1),
+                                            answered_at=at(now + 2.15), outcome="ok")]  # fmt: skip
+                tool = {"call": now + 2.1, "tool_output": now + 2.15, "answer_audio": now + 3.2}
+                common["marks"] = tool
             turns.append(answered(now, rng.lognormvariate(-1.2, 0.3) * load, **common))
             now += 5.5 + rng.uniform(0, 1)
     return turns, now + 0.1

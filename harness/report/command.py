@@ -1,19 +1,23 @@
 """The subcommand ``report``: summary.json and report.html of a run."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from harness.durations import parse_duration
 from harness.errors import CommandError
-from harness.report.files import write_page, write_summary
+from harness.report.files import write_page, write_pictures, write_summary, write_whole
 from harness.report.load import Run, load_run, size_of
+from harness.report.page import render_summary
+from harness.report.plots import plots
 from harness.report.refold import print_refolded, read_tapes
-from harness.report.summary import summarise
+from harness.report.summary import objectives_of, summarise
+from harness.report.tables import write_tables
 from harness.report.terminal import print_summary
 
 __all__ = ["LATEST", "add_arguments", "read_run", "run"]
@@ -33,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="only say what the taped turns would have sounded like through this buffer: 200ms",
     )
+    parser.add_argument("--markdown", type=Path, metavar="FILE",
+                        help="write the summary here too, for a pull request")  # fmt: skip
+    parser.add_argument("--tables", type=Path, metavar="DIR",
+                        help="write turns, sessions, metrics … as CSV and Parquet")  # fmt: skip
+    parser.add_argument("--png", type=Path, metavar="DIR", help="write the plots as PNG")
     parser.add_argument("--quiet", action="store_true", help="print nothing unless it goes wrong")
 
 
@@ -49,12 +58,13 @@ def run(args: argparse.Namespace) -> int:
         for path in args.runs:
             print_refolded(console, read_tapes(path), args.jitter_buffer)
         return 0
+    if len(args.runs) > 1 and (args.markdown or args.tables or args.png):
+        raise CommandError("--markdown, --tables and --png are of one run: name one")
     for path in args.runs:
         loaded = read_run(path, quiet=args.quiet)
         try:
             summary = summarise(loaded)
-            write_summary(loaded, summary)
-            page = write_page(loaded, summary)
+            page = _write(loaded, summary, args)
         except ValueError as error:
             raise CommandError(str(error)) from None
         except OSError as error:
@@ -62,6 +72,19 @@ def run(args: argparse.Namespace) -> int:
         print_summary(console, summary)
         console.print(str(page), soft_wrap=True)
     return 0
+
+
+def _write(loaded: Run, summary: Mapping[str, Any], args: argparse.Namespace) -> Path:
+    """All files of one run; return the page."""
+    write_summary(loaded, summary)
+    drawn = plots(loaded, objectives_of(loaded), summary["worst"])
+    if args.markdown:
+        write_whole(args.markdown, render_summary(summary).encode())
+    if args.tables:
+        write_tables(args.tables, loaded, summary)
+    if args.png:
+        write_pictures(args.png, drawn)
+    return write_page(loaded, summary, drawn)
 
 
 def _buffer(text: str) -> float:

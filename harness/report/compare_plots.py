@@ -8,7 +8,7 @@ import pandas as pd
 from harness.report import series
 from harness.report.comparison import COUNTED, Comparison
 from harness.report.load import Run
-from harness.report.plots import specification
+from harness.report.theme import specification
 
 __all__ = ["comparison_plots"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-__all__ = ["open_at", "open_sessions"]
+__all__ = ["concurrency_of", "open_at", "open_sessions"]
 
 
 def open_sessions(sessions: pd.DataFrame, until: float) -> pd.DataFrame:
@@ -37,3 +37,9 @@ def open_at(steps: pd.DataFrame, t: np.ndarray) -> np.ndarray:
     """How many sessions were open at the instants ``t``, in seconds."""
     counts = np.concatenate([[0], steps["sessions"].to_numpy()])
     return counts[np.searchsorted(steps["t"].to_numpy(), t, side="right")]
+
+
+def concurrency_of(turns: pd.DataFrame, sessions: pd.DataFrame, until: float) -> "pd.Series[float]":
+    """How many sessions the swarm had open when each turn began."""
+    steps = open_sessions(sessions, until)
+    return pd.Series(open_at(steps, turns["t"].to_numpy()), turns.index, dtype=float)

@@ -10,10 +10,13 @@ import msgspec
 
 from harness.report.load import Run
 from harness.report.page import render
-from harness.report.plots import plots
-from harness.report.summary import objectives_of
+from harness.report.plots import TITLES
+from harness.report.theme import picture
 
-__all__ = ["write_page", "write_summary", "write_whole"]
+__all__ = ["write_page", "write_pictures", "write_summary", "write_whole"]
+
+Plots = Mapping[str, Mapping[str, Any]]
+"""Vega-Lite specifications by name."""
 
 
 def write_summary(run: Run, summary: Mapping[str, Any]) -> Path:
@@ -22,10 +25,17 @@ def write_summary(run: Run, summary: Mapping[str, Any]) -> Path:
     return write_whole(run.path / "summary.json", text + b"\n")
 
 
-def write_page(run: Run, summary: Mapping[str, Any]) -> Path:
+def write_page(run: Run, summary: Mapping[str, Any], drawn: Plots) -> Path:
     """``report.html`` of the run."""
-    page = render(summary, plots(run, objectives_of(run)), run.meta)
+    page = render(summary, drawn, run.meta)
     return write_whole(run.path / "report.html", page.encode())
+
+
+def write_pictures(directory: Path, drawn: Plots) -> None:
+    """Each plot as PNG."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, plot in drawn.items():
+        write_whole(directory / f"{name}.png", picture(plot, TITLES[name]))
 
 
 def write_whole(path: Path, content: bytes) -> Path:

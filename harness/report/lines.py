@@ -1,5 +1,6 @@
 """Files of one JSON record a line: decoded in chunks, damaged lines counted and passed over."""
 
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,6 +24,7 @@ class Lines(Generic[Row]):
     def __init__(self, path: Path, row: type[Row], progress: Callable[[int], None]) -> None:
         self.path = path
         self.damaged = 0  # known when all has been read
+        self.offsets = array("q")  # where each record's line begins, in bytes
         self._decoder = msgspec.json.Decoder(row)
         self._progress = progress
 
@@ -31,14 +33,16 @@ class Lines(Generic[Row]):
         if not self.path.is_file():
             return
         rows: list[Row] = []
-        read = 0
+        at = read = 0
         with self.path.open("rb") as file:
             for line in file:
                 read += len(line)
                 try:
                     rows.append(self._decoder.decode(line))
+                    self.offsets.append(at)
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     self.damaged += bool(line.strip())
+                at += len(line)
                 if len(rows) == CHUNK:
                     yield rows
                     self._progress(read)

@@ -30,6 +30,7 @@ class Run:
     Attributes:
         meta: ``run.json``, empty if there is none.
         turns: As ``rows.turn_frame``, with ``t``.
+        offsets: Where each turn's line begins in ``turns.jsonl``, in bytes.
         gaps: Every silence inside an answer, in seconds, in the order of the turns.
         sessions: One line each, started and ended lines joined, with ``t`` and ``t_end``
             (NaN: its end is not recorded).
@@ -43,6 +44,7 @@ class Run:
     meta: dict[str, Any]
     start_ns: int
     turns: pd.DataFrame
+    offsets: np.ndarray
     gaps: np.ndarray
     tools: pd.DataFrame
     sessions: pd.DataFrame
@@ -110,6 +112,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
         meta=meta,
         start_ns=start,
         turns=turns,
+        offsets=np.array(turn_lines.offsets),
         gaps=gaps,
         tools=tools,
         sessions=sessions,
@@ -166,7 +169,7 @@ def _session_frame(rows: Iterable[SessionRow]) -> pd.DataFrame:
     columns["ended"] = np.array([row.event == "end" for row in found], dtype=bool)
     for name in ("at", "turns", "caller", "call"):
         columns[name] = np.array(columns[name], dtype=np.int64)
-    for name in ("audio_due_s", "audio_sent_s", "cost_usd"):
+    for name in ("audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd"):
         columns[name] = np.array(columns[name], dtype=np.float64)
     return pd.DataFrame(columns)
 

@@ -23,6 +23,7 @@ def narrowed(run: Run, where: Iterable[Filter]) -> Run:
     return replace(
         run,
         turns=run.turns[turns].reset_index(drop=True),
+        offsets=run.offsets[turns],
         gaps=run.gaps[np.repeat(turns, run.turns["gaps"])],
         sessions=run.sessions[sessions].reset_index(drop=True),
     )

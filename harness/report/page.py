@@ -5,10 +5,10 @@ from typing import Any
 
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.report import words
-from harness.report.templates import render_page
+from harness.report.templates import render_markdown, render_page
 from harness.verdict import Level, failures
 
-__all__ = ["render"]
+__all__ = ["render", "render_summary"]
 
 SIGNS = {Level.VALID: "✓", Level.SUSPECT: "!", Level.INVALID: "✕"}
 MEANING = {
@@ -53,6 +53,20 @@ def render(
     )
 
 
+def render_summary(summary: Mapping[str, Any]) -> str:
+    """The summary as Markdown, for a pull request."""
+    failed_turns, failed_sessions = failures(summary)
+    return render_markdown(
+        "report.md.j2",
+        s=summary,
+        sign=SIGNS[Level(summary["verdict"])],
+        latencies=_latencies(summary),
+        tables=_tallies(summary),
+        failed_turns=failed_turns,
+        failed_sessions=failed_sessions,
+    )
+
+
 def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     """The headline: what a caller waited, how much was asked, what went wrong."""
     ttfa, turns = summary["metrics"]["ttfa"], summary["turns"]
@@ -73,7 +87,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         _tile("failed turns", words.share(failed, turns), note=f"{failed} turns"),
         _tile("sessions", words.count(summary["sessions"])),
         _tile("most at once", words.count(summary["max_concurrency"])),
-        *([] if cost is None else [_tile("cost", f"${cost:,.2f}")]),
+        *([] if cost is None else [_tile("cost", words.usd(cost))]),
     ]
 
 

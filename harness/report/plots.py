@@ -8,11 +8,13 @@ import pandas as pd
 
 from harness.metrics import SEGMENTS
 from harness.report import series
+from harness.report.against import against_plots
 from harness.report.concurrency import open_sessions
 from harness.report.load import Run
+from harness.report.theme import specification
 from harness.slo import Objective
 
-__all__ = ["plots", "specification"]
+__all__ = ["TITLES", "plots"]
 
 MARGIN = 52  # pixels left of the plot: the same for all, so that their time axes stand in line
 STACKED = (*series.SHOWN, "other")  # from the bottom
@@ -21,10 +23,34 @@ COLOURED = (  # in the order of the page's palette
     *("disconnected", "timeout", "other", "cut"),
 )
 UNANSWERED = "unanswered"
+TITLES = {
+    "ttfa": "Time to first audio",
+    "concurrency": "Open sessions",
+    "outcomes": "How turns ended",
+    "distribution": "Distribution of time to first audio",
+    "waterfall": "Where the time goes",
+    "worst": "The slowest answers",
+    "by_concurrency": "Time to first audio against load",
+    "by_age": "Time to first audio against session age",
+    "by_turn": "Time to first audio against the turn of a call",
+}
+"""What each plot shows, where it stands alone."""
 
 
-def plots(run: Run, objectives: Sequence[Objective] = ()) -> dict[str, dict[str, Any]]:
-    """The plots that the run's records can fill, by name, as Vega-Lite specifications."""
+def plots(
+    run: Run,
+    objectives: Sequence[Objective] = (),
+    worst: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, dict[str, Any]]:
+    """
+    The plots that the run's records can fill, by name, as Vega-Lite specifications.
+
+    Args:
+        run: As loaded.
+        objectives: Those on the headline are drawn as bounds.
+        worst: As in the summary.
+
+    """
     if run.turns.empty:
         return {}
     charts = {
@@ -33,16 +59,10 @@ def plots(run: Run, objectives: Sequence[Objective] = ()) -> dict[str, dict[str,
         "outcomes": _outcomes(run),
         "distribution": _distribution(run, _bounds(objectives)),
         "waterfall": _waterfall(run),
+        "worst": _worst(worst),
+        **{f"by_{name}": chart for name, chart in against_plots(run).items()},
     }
     return {name: specification(chart) for name, chart in charts.items() if chart is not None}
-
-
-def specification(chart: Any) -> dict[str, Any]:
-    """A chart for the page, which brings library and theme."""
-    spec: dict[str, Any] = chart.to_dict()
-    del spec["$schema"]  # an address; the page holds the library itself
-    del spec["config"]  # the page's theme has it
-    return spec
 
 
 def _bounds(objectives: Sequence[Objective]) -> list[float]:
@@ -181,15 +201,30 @@ def _distribution(run: Run, bounds: Sequence[float]) -> Any:
 
 def _waterfall(run: Run) -> Any:
     frame = series.waterfall(run.turns)
-    if frame.empty:
-        return None
+    return None if frame.empty else _segments(frame, list(series.GROUPS), height=130)
+
+
+def _worst(worst: Sequence[Mapping[str, Any]]) -> Any:
+    """The waterfall of each of the slowest turns."""
+    rows = [
+        (turn["name"], name, order, turn["segments"][name])
+        for turn in worst
+        for order, name in enumerate(SEGMENTS)
+        if turn["segments"].get(name)
+    ]
+    frame = pd.DataFrame(rows, columns=["group", "segment", "order", "seconds"])
+    names = list(dict.fromkeys(frame["group"]))
+    return None if frame.empty else _segments(frame, names, height=30 + 22 * len(names))
+
+
+def _segments(frame: pd.DataFrame, groups: Sequence[str], height: int) -> Any:
     origins: Mapping[str, str] = SEGMENTS
     return (
         alt.Chart(frame.assign(what=frame["segment"].map(origins)))
         .mark_bar(height={"band": 0.7})
         .encode(
-            alt.X("seconds:Q", title="seconds to the first audible sample, mean", stack="zero"),
-            alt.Y("group:N", title=None, sort=list(series.GROUPS), axis=alt.Axis(labelLimit=160)),
+            alt.X("seconds:Q", title="seconds to the first audible sample", stack="zero"),
+            alt.Y("group:N", title=None, sort=list(groups), axis=alt.Axis(labelLimit=160)),
             color=alt.Color(
                 "segment:N",
                 title=None,
@@ -199,5 +234,5 @@ def _waterfall(run: Run) -> Any:
             order="order:Q",
             tooltip=["segment:N", alt.Tooltip("seconds:Q", format=".3f"), "what:N"],
         )
-        .properties(width="container", height=130)
+        .properties(width="container", height=height)
     )

@@ -27,7 +27,7 @@ MARKS_READ = ("commit", "detected", "first_audio", "answer_audio")
 
 NO_TAGS = msgspec.Raw(b"{}")
 
-OTHER_METRICS = ("rtf", "own_delay", "audio_gaps", "audio_gap_seconds", "dead_air")
+OTHER_METRICS = ("rtf", "own_delay", "audio_gaps", "audio_gap_seconds", "dead_air", "overtalk")
 
 SEGMENT_COLUMNS = {name: f"segment_{name}" for name in SEGMENTS}
 
@@ -102,6 +102,8 @@ class SessionRow(msgspec.Struct):
     turns: int = 0
     audio_due_s: float = 0.0
     audio_sent_s: float = 0.0
+    stale_audio_s: float = 0.0
+    usage: dict[str, Any] | None = None
     cost_usd: float | None = None
 
 

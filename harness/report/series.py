@@ -7,14 +7,23 @@ from harness.metrics import SEGMENTS, percentile_too_thin
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.stats import is_unanswered
 
-__all__ = ["bin_width", "distribution", "outcomes_over_time", "over_time", "scatter", "waterfall"]
+__all__ = [
+    "against",
+    "bin_width",
+    "distribution",
+    "outcomes_over_time",
+    "over_time",
+    "scatter",
+    "waterfall",
+]
 
 WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 BINS = 60
 POINTS = 1500
 LINES = {"median": 0.5, "p95": 0.95}
 SHOWN = ("completed", "cancelled", "cut", "timeout", "failed", "rate_limited", "disconnected")
-GROUPS = {"middle fifth of turns": (0.4, 0.6), "slowest tenth": (0.9, 1.0)}
+GROUPS = {"around the median": (0.4, 0.6), "around p95": (0.925, 0.975)}
+STEPS = 12  # bins at most along an axis that is not time
 
 
 def bin_width(duration_s: float, bins: int = BINS) -> float:
@@ -48,6 +57,41 @@ def over_time(turns: pd.DataFrame, duration_s: float) -> pd.DataFrame:
         values = values.where(~thin & np.isfinite(values))
         rows.append(pd.DataFrame({"t": values.index, "ttfa": values.values, "quantile": name}))
     return pd.concat(rows, ignore_index=True)
+
+
+def against(turns: pd.DataFrame, x: pd.Series) -> pd.DataFrame:
+    """
+    ``ttfa`` at ``quantile`` (median, p95) over bins of ``x``, each of about as many turns.
+
+    Args:
+        turns: As in ``Run.turns``.
+        x: Of each turn; where it has few values, each is a bin.
+
+    Returns:
+        ``x`` (the mean in its bin), ``low`` and ``high`` (the least and the largest), ``turns``,
+        ``ttfa``, ``quantile``; no row that its bin can't carry.
+
+    """
+    spoken = _spoken(turns).assign(x=x).dropna(subset=["x"])
+    rows = [pd.DataFrame(columns=["x", "low", "high", "turns", "ttfa", "quantile"])]
+    for name, p in LINES.items():
+        steps = min(STEPS, int(len(spoken) * (1 - p) / (10 * 4 / 3)))
+        if steps < 1:
+            continue
+        bins = spoken.groupby(_steps(spoken["x"], steps), observed=True)
+        frame = bins["x"].agg(x="mean", low="min", high="max", turns="size")
+        frame["ttfa"] = bins["ttfa"].quantile(p, interpolation="higher")
+        carried = ~frame["turns"].map(lambda n, p=p: percentile_too_thin(p, n))
+        rows.append(frame[carried & np.isfinite(frame["ttfa"])].assign(quantile=name))
+    kept = [frame for frame in rows if len(frame)] or rows[:1]
+    return pd.concat(kept, ignore_index=True)
+
+
+def _steps(values: "pd.Series[float]", steps: int) -> "pd.Series[float]":
+    """A bin of each value: itself where there are few, else one of ``steps`` equally full ones."""
+    if values.nunique() <= steps:
+        return values
+    return pd.qcut(values, steps, labels=False, duplicates="drop")
 
 
 def scatter(turns: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,14 @@ import pandas as pd
 
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
-from harness.report.concurrency import open_sessions
+from harness.report.concurrency import concurrency_of, open_sessions
+from harness.report.conversation import (
+    interruptions,
+    listening,
+    rate_limits,
+    scenarios,
+    spending,
+)
 from harness.report.load import Run
 from harness.report.narrow import narrowed
 from harness.report.resample import intervals
@@ -26,6 +33,7 @@ from harness.report.stats import (
 )
 from harness.report.trust import run_facts, slice_verdicts, worker_health
 from harness.report.units import call_units
+from harness.report.worst import worst_turns
 from harness.slo import LATENCIES, Objective, judge, parse_slo
 from harness.verdict import reach_verdict
 
@@ -59,6 +67,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
 
     """
     objectives = objectives_of(run) if objectives is None else objectives
+    concurrency, cost = concurrency_of(run.turns, run.sessions, run.duration_s), _cost(run)
     summary = {
         "schema": 1,
         **_identity(run),
@@ -72,7 +81,13 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         **_troubles(run),
         "scorecard": scorecard(run.sessions["scorecard"]),
         "tools": _tools(run),
-        "cost_usd": _cost(run),
+        "listening": listening(run),
+        "interruptions": interruptions(run),
+        "rate_limits": rate_limits(run, concurrency),
+        "cost_usd": cost,
+        "spending": spending(run, cost),
+        "scenarios": scenarios(run),
+        "worst": worst_turns(run, concurrency),
         "damaged": {name: n for name, n in run.damaged.items() if n},
     }
     summary["slo"] = [_judged(run, objective, summary) for objective in objectives]

@@ -55,6 +55,7 @@ def _templates() -> jinja2.Environment:
         "count": words.count,
         "span": words.span,
         "cell": words.cell,
+        "usd": words.usd,
     }
     environment.globals |= {name: getattr(words, name) for name in SHARED}
     return environment

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from harness.report.concurrency import open_at, open_sessions
+from harness.report.concurrency import concurrency_of
 from harness.report.load import Run
 
 __all__ = ["MOST_UNITS", "Units", "call_units", "join_units", "load_varies", "units_of"]
@@ -53,8 +53,8 @@ def load_varies(run: Run) -> bool:
     """Whether turns met very different numbers of open sessions: then neighbours are alike."""
     if run.turns.empty or run.sessions.empty:
         return False
-    steps = open_sessions(run.sessions, run.duration_s)
-    low, middle, high = np.quantile(open_at(steps, run.turns["t"].to_numpy()), [0.1, 0.5, 0.9])
+    met = concurrency_of(run.turns, run.sessions, run.duration_s)
+    low, middle, high = met.quantile([0.1, 0.5, 0.9])
     return bool(high - low > VARIED * middle)
 
 

@@ -1,5 +1,6 @@
 """Figures as people read them: one wording for the page and the terminal."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "share",
     "size",
     "span",
+    "usd",
     "why",
 ]
 
@@ -28,6 +30,8 @@ def seconds(value: float | None) -> str:
     """A latency to three figures: ``0.40 ms``, ``412 ms``, ``1.24 s``, ``22.0 s``."""
     if value is None:
         return MISSING
+    if value == 0:
+        return "0 ms"
     if value < 0.001:
         return f"{value * 1e3:.2f} ms"
     if value < 0.01:
@@ -53,6 +57,8 @@ def interval(ends: Any) -> str:
     number, _, unit = high.rpartition(" ")
     if low.startswith(">"):
         return ""  # the percentile says so itself
+    if low == high:
+        return low
     if low.endswith(f" {unit}") and not high.startswith(">"):
         return f"{low.removesuffix(f' {unit}')}–{number} {unit}"
     return f"{low} – {high}"
@@ -144,3 +150,13 @@ def rounded(n: int) -> str:
 def cell(text: object) -> str:
     """Text for a cell of a Markdown table."""
     return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def usd(value: float | None) -> str:
+    """Money to two figures under a dollar, to the cent above: ``$0.0034``, ``$12.40``."""
+    if value is None:
+        return MISSING
+    if value == 0 or value >= 1:
+        return f"${value:,.2f}"
+    digits = 1 - math.floor(math.log10(value))
+    return f"${value:.{max(2, digits)}f}"

@@ -26,6 +26,12 @@ FLAGS = (
 )
 
 
+PLOTS = [
+    *("ttfa", "concurrency", "outcomes", "distribution", "waterfall"),
+    *("by_concurrency", "by_age", "by_turn", "worst"),
+]
+
+
 def browse(page, profile, *flags):
     """The document as the browser has made it, and what it said on its console."""
     child = subprocess.Popen(
@@ -45,7 +51,7 @@ def browse(page, profile, *flags):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    path = crowd(tmp_path_factory.mktemp("run"), callers=12, seconds=60)
+    path = crowd(tmp_path_factory.mktemp("run"))
     main(["report", "--quiet", str(path)])
     return path / "report.html"
 
@@ -57,7 +63,23 @@ def test_all_plots_are_drawn_in_the_readers_theme_and_nothing_is_complained(
     dom, console = browse(report, tmp_path, f"--blink-settings=preferredColorScheme={scheme}")
 
     assert console == []
-    assert 'data-plots="5"' in dom
+    assert f'data-plots="{len(PLOTS)}"' in dom
     plots = re.findall(r'<div class="plot[^"]*" id="plot-(\w+)".*?<svg.*?</svg>', dom, re.DOTALL)
-    assert plots == ["ttfa", "concurrency", "outcomes", "distribution", "waterfall"]
+    assert plots == PLOTS
+    assert f'fill="{ink}"' in dom
+
+
+@pytest.mark.parametrize(("scheme", "ink"), [("0", "#a0a8b1"), ("1", "#59636e")])
+def test_a_comparison_is_drawn_in_the_readers_theme_too(report, tmp_path, scheme, ink):
+    other = crowd(tmp_path / "other", callers=12, seconds=60, seed=2)
+    main(["compare", "--quiet", str(report.parent), str(other)])
+
+    dom, console = browse(
+        other / "compare.html",
+        tmp_path / "profile",
+        f"--blink-settings=preferredColorScheme={scheme}",
+    )
+
+    assert console == []
+    assert 'data-plots="2"' in dom
     assert f'fill="{ink}"' in dom

@@ -2,9 +2,9 @@ import json
 import os
 import subprocess
 import sys
-from xml.etree import ElementTree as ET
 
 import pytest
+from junitparser import Error, Failure, JUnitXml
 from rundirs import answered, second, session, silent, write_run
 
 from harness.cli import main
@@ -134,17 +134,19 @@ def test_check_writes_junit(tmp_path):
 
     assert main(["check", str(path), "--slo", slo, "--junit", str(xml)]) == 2
 
-    suite = ET.parse(xml).getroot()
-    assert (suite.tag, suite.get("tests"), suite.get("failures"), suite.get("errors")) == (
-        *("testsuite", "4", "1", "1"),
-    )
-    assert [(case.get("name"), [child.tag for child in case]) for case in suite] == [
+    (suite,) = JUnitXml.fromfile(str(xml))
+    assert (suite.tests, suite.failures, suite.errors) == (4, 1, 1)
+    results = [(case.name, [type(result) for result in case.result]) for case in suite]
+    assert results == [
         ("verdict", []),
         ("ttfa:p50<0.4s", []),
-        ("ttfa:max<0.2s", ["failure"]),
-        ("ttfa:p99<1s", ["error"]),
+        ("ttfa:max<0.2s", [Failure]),
+        ("ttfa:p99<1s", [Error]),
     ]
-    assert suite[2][0].get("message") == "300 ms"
+    cases = list(suite)
+    assert [case.is_passed for case in cases] == [True, True, False, False]
+    assert cases[2].result[0].message == "300 ms"
+    assert cases[0].classname == "run"
 
 
 def test_without_objectives_junit_holds_whether_anything_failed(tmp_path):
@@ -152,9 +154,10 @@ def test_without_objectives_junit_holds_whether_anything_failed(tmp_path):
 
     main(["check", str(bad_turn(tmp_path / "run")), "--junit", str(xml)])
 
-    case = ET.parse(xml).getroot()[1]
-    assert case.get("name") == "no turn or session failed"
-    assert case[0].get("message") == "1 turns and 0 sessions failed"
+    (suite,) = JUnitXml.fromfile(str(xml))
+    case = list(suite)[1]
+    assert case.name == "no turn or session failed"
+    assert case.result[0].message == "1 turns and 0 sessions failed"
 
 
 @pytest.mark.parametrize("columns", ["24", "80", "400"])

@@ -5,12 +5,14 @@ from rundirs import answered, crowd, second, session, silent, write_run
 
 from harness.report.files import write_page, write_summary
 from harness.report.load import load_run
+from harness.report.plots import plots
 from harness.report.summary import summarise
 
 
 def page_of(path):
     run = load_run(path)
-    return write_page(run, summarise(run)).read_text()
+    summary = summarise(run)
+    return write_page(run, summary, plots(run, worst=summary["worst"])).read_text()
 
 
 def text_of(page):

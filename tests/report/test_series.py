@@ -80,5 +80,34 @@ def test_the_waterfall_adds_up_to_the_mean_time_to_the_first_audible_sample(tmp_
 
     bars = series.waterfall(turns_of(tmp_path, turns)).groupby("group")["seconds"].sum()
 
-    assert math.isclose(bars["middle fifth of turns"], 0.3 + 0.0495, abs_tol=1e-9)
-    assert math.isclose(bars["slowest tenth"], 0.3 + 0.0945, abs_tol=1e-9)
+    assert math.isclose(bars["around the median"], 0.3 + 0.0495, abs_tol=1e-9)
+    assert math.isclose(bars["around p95"], 0.3 + 0.094, abs_tol=1e-9)
+
+
+def test_what_has_few_values_is_its_own_bin(tmp_path):
+    turns = turns_of(tmp_path, [answered(n, 0.1 * (n % 4 + 1), turn=n % 4) for n in range(160)])
+
+    lines = series.against(turns, turns["turn"])
+
+    assert lines["quantile"].unique().tolist() == ["median"]  # forty carry no p95
+    assert lines["x"].tolist() == [0, 1, 2, 3]
+    assert lines["ttfa"].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def test_what_has_many_values_is_cut_into_bins_of_as_many_turns(tmp_path):
+    turns = turns_of(tmp_path, [answered(n, 0.001 * n, session_age_s=n) for n in range(1200)])
+
+    lines = series.against(turns, turns["session_age_s"])
+
+    median = lines[lines["quantile"] == "median"]
+    assert median["turns"].tolist() == [100] * 12
+    assert median["low"].tolist() == [100.0 * n for n in range(12)]
+    assert median["ttfa"].tolist() == pytest.approx([0.05 + 0.1 * n for n in range(12)])
+    assert lines[lines["quantile"] == "p95"]["turns"].tolist() == [300] * 4
+
+
+@pytest.mark.parametrize("count", [0, 10])
+def test_too_few_turns_draw_no_line(tmp_path, count):
+    turns = turns_of(tmp_path, [answered(n) for n in range(count)])
+
+    assert series.against(turns, turns["turn"]).empty

@@ -1,0 +1,97 @@
+import pytest
+from rundirs import answered, session, silent, write_run
+
+from harness.records import Flag, Outcome, ToolCall
+from harness.report.load import load_run
+from harness.report.summary import summarise
+
+USAGE = {
+    "input_tokens": 30,
+    "output_tokens": 50,
+    "input_token_details": {"text_tokens": 10, "audio_tokens": 20},
+    "output_token_details": {"text_tokens": 5, "audio_tokens": 45},
+}
+
+
+def summary_of(path, turns=(), sessions=()):
+    return summarise(load_run(write_run(path, turns, sessions)))
+
+
+def test_answers_with_silences_and_how_fast_they_came(tmp_path):
+    turns = [answered(0, gaps=[0.1, 1.8]), answered(1, gaps=[0.2]), answered(2), silent(3)]
+
+    listening = summary_of(tmp_path, turns)["listening"]
+
+    assert (listening["answers"], listening["with_gaps"], listening["with_dead_air"]) == (3, 2, 1)
+    assert listening["rtf"]["mean"] == pytest.approx(0.5)  # two seconds of audio within one
+
+
+def test_answers_talked_over_while_they_ran_and_after(tmp_path):
+    over = {"outcome": Outcome.CANCELLED, "flags": [Flag.INTERRUPTED]}
+    turns = [
+        answered(0, marks={"barge_in": 2.8, "last_delta": 3.0}, overtalk_s=0.2, **over),
+        answered(10, marks={"barge_in": 14.0}, **over),  # done at 13.3
+        answered(20),
+    ]
+
+    told = summary_of(tmp_path, turns, session(stale_audio_s=0.7))["interruptions"]
+
+    assert told == {
+        "turns": 2,
+        "running": 1,
+        "after_done": 1,
+        "overtalk_s": pytest.approx(0.2),
+        "stale_audio_s": 0.7,
+    }
+
+
+def test_rate_limits_say_when_and_under_what_load_they_began(tmp_path):
+    limited = {"outcome": Outcome.RATE_LIMITED, "code": "rate_limit_exceeded"}
+    turns = [answered(1), silent(30, **limited), silent(20, **limited)]
+    sessions = [*session(0, 60), *session(10, 60, caller=1)]
+    sessions += session(40, 40, caller=2, outcome="refused", code="http_429", steps={})
+
+    told = summary_of(tmp_path, turns, sessions)["rate_limits"]
+
+    assert told == {"turns": 2, "sessions": 1, "from_s": pytest.approx(20.02), "concurrency": 2}
+
+
+def test_no_rate_limit_is_none(tmp_path):
+    told = summary_of(tmp_path, [answered()])["rate_limits"]
+
+    assert told == {"turns": 0, "sessions": 0, "from_s": None, "concurrency": None}
+
+
+def test_money_by_turn_by_minute_and_by_good_minute(tmp_path):
+    turns = [answered(n) for n in range(15)] + [answered(n, outcome="failed") for n in range(5)]
+    sessions = [*session(0, 60, cost_usd=0.3, usage=USAGE), *session(0, 60, caller=1, usage=USAGE)]
+
+    spent = summary_of(tmp_path, turns, sessions)["spending"]
+
+    assert spent["usd"] == pytest.approx(0.3)
+    assert spent["per_turn"] == pytest.approx(0.3 / 20)
+    assert spent["per_session_minute"] == pytest.approx(0.15)
+    assert spent["per_good_minute"] == pytest.approx(0.6)  # fifteen answers of two seconds
+    assert spent["tokens"] == {"text_input": 20, "audio_input": 40, "text_output": 10,
+                               "audio_output": 90}  # fmt: skip
+
+
+def test_what_is_unpriced_is_never_free(tmp_path):
+    spent = summary_of(tmp_path, [answered()], session(usage=USAGE))["spending"]
+
+    assert spent["usd"] is spent["per_turn"] is spent["per_good_minute"] is None
+    assert spent["tokens"]["audio_output"] == 45
+
+
+def test_each_scenario_has_its_own_figures(tmp_path):
+    call = ToolCall(name="book", call_id="c")
+    turns = [answered(n, 0.2, scenario="talk") for n in range(30)]
+    turns += [answered(n, 0.6, scenario="tools", tools=[call]) for n in range(20)]
+    turns += [silent(n, scenario="tools") for n in range(5)]
+
+    talk, tools = summary_of(tmp_path, turns)["scenarios"]
+
+    assert (talk["scenario"], talk["turns"], talk["failed"], talk["tools"]) == ("talk", 30, 0, 0)
+    assert talk["ttfa"]["p50"] == pytest.approx(0.2)
+    assert (tools["turns"], tools["failed"], tools["unanswered"], tools["tools"]) == (25, 5, 5, 20)
+    assert tools["ttfa"]["p50"] == pytest.approx(0.6)
