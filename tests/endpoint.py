@@ -49,7 +49,7 @@ class Simulator:
 
     def truth(self) -> list[dict[str, Any]]:
         """The responses that are over, as logged so far."""
-        return [line for line in self._read() if "totals" not in line]
+        return [line for line in self._read() if "response_id" in line]
 
     def totals(self) -> dict[str, Any]:
         """The last line of the log; there once it was stopped."""

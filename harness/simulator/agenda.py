@@ -10,7 +10,10 @@ import msgspec
 
 from harness.simulator.outbound import Out
 
-__all__ = ["Agenda", "Entry", "Script"]
+__all__ = ["NEVER", "Agenda", "Entry", "Script"]
+
+NEVER = 2**62
+"""An instant that does not come, ns."""
 
 Script: TypeAlias = Iterator[int | Out]
 """Messages in their order; an integer is the instant, in ns, before which the next is not due."""
@@ -35,7 +38,8 @@ class Agenda:
         """When the next message is due, 0 for at once; ``None`` while nothing is to come."""
         if self._ready:
             return 0
-        return min((entry.due for entry in self._entries), default=None)
+        due = min((entry.due for entry in self._entries), default=NEVER)
+        return None if due == NEVER else due
 
     def add(self, *messages: Out) -> None:
         """Messages to be sent at once."""

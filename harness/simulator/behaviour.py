@@ -26,7 +26,7 @@ from harness.realtime.events import (
     TruncateItem,
     UpdateSession,
 )
-from harness.simulator.agenda import Agenda
+from harness.simulator.agenda import Agenda, Script
 from harness.simulator.config import SessionConfig, parse_params, updated
 from harness.simulator.conversation import Conversation, Item
 from harness.simulator.detector import SpeechStarted, SpeechStopped
@@ -48,7 +48,7 @@ __all__ = ["SimulatedSession"]
 
 _SHORTEST_COMMIT = 0.1  # seconds of audio
 _EXPIRES_AFTER = 3600  # seconds
-_HANGS_UP_WITHIN = 60_000_000_000  # ns
+_HANGS_UP_WITHIN = 10_000_000_000  # ns
 _REJECTED_WITH = {"session_limit_reached": 1008, "server_error": 1011}  # else 4000
 
 
@@ -69,6 +69,7 @@ class SimulatedSession:
         full = endpoint.full
         ordinal = endpoint.opened()
         self._name = f"{endpoint.name}{ordinal:05d}"
+        self._id = f"sess_{self._name}"
         self.closing: tuple[int, str] | None = None
         """Code and reason, once the endpoint wants to close; 1006: without a word."""
         self.read_every: float | None = None
@@ -169,21 +170,27 @@ class SimulatedSession:
         fault = faults.strike(Scope.SESSION, ordinal)
         if fault is None:
             return None
-        self._endpoint.struck(fault, f"sess_{self._name}", at)
         match fault.name:
+            case "hang-up":
+                wait = faults.rng("hang-up", ordinal).randrange(_HANGS_UP_WITHIN)
+                self._agenda.follow(self._hanging_up(fault, at + wait), at)
+                return fault
             case "no-session":
                 self._mute = True
             case "slow-read":
                 self.read_every = parse_duration(fault.detail)
-            case "hang-up":
-                wait = faults.rng("hang-up", ordinal).randrange(_HANGS_UP_WITHIN)
-                self._agenda.follow(iter((at + wait, hang_up(int(fault.detail)))), at)
+        self._endpoint.struck(fault, self._id, at)
         return fault
+
+    def _hanging_up(self, fault: Fault, at: int) -> Script:
+        yield at
+        self._endpoint.struck(fault, self._id, at)
+        yield hang_up(int(fault.detail))
 
     def _struck(self, fault: Fault, out: Out, at: int) -> None:
         """Note what happened to a message."""
         if not isinstance(out.on, Truth):
-            self._endpoint.struck(fault, f"sess_{self._name}", at)
+            self._endpoint.struck(fault, self._id, at)
             return
         self._endpoint.totals.struck(fault.label)
         if fault.label not in out.on.faults:
@@ -208,7 +215,7 @@ class SimulatedSession:
         return {
             **config,
             "object": "realtime.session",
-            "id": f"sess_{self._name}",
+            "id": self._id,
             "expires_at": self._expires_at,
         }
 

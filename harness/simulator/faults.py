@@ -57,7 +57,7 @@ FAULTS = {
         FaultKind("hold", Scope.HANDSHAKE, (), "the handshake is never answered"),
         FaultKind("reject", Scope.SESSION, ("session_limit_reached", "insufficient_quota", "invalid_api_key", "server_error"), "an error after the upgrade, then a close"),
         FaultKind("no-session", Scope.SESSION, (), "nothing at all is said after the upgrade"),
-        FaultKind("hang-up", Scope.SESSION, ("1006", "1000", "1011"), "the connection ends within a minute, whatever goes on"),
+        FaultKind("hang-up", Scope.SESSION, ("1006", "1000", "1011"), "the connection ends within 10 s, whatever goes on"),
         FaultKind("slow-read", Scope.SESSION, (TIME, "1s"), "what the client sends is read only once in so long"),
         FaultKind("disconnect", Scope.RESPONSE, ("1006", "1000", "1011"), "the connection ends at any point of an answer"),
         FaultKind("no-answer", Scope.RESPONSE, (), "a response is created, and nothing follows"),
@@ -69,7 +69,8 @@ FAULTS = {
         FaultKind("drop", Scope.MESSAGE, (EVENT,), "the message is never sent"),
         FaultKind("delay", Scope.MESSAGE, (EVENT,), "the message comes 300 ms late, others overtake it"),
         FaultKind("duplicate", Scope.MESSAGE, (EVENT,), "the message is sent twice"),
-        FaultKind("corrupt", Scope.MESSAGE, (EVENT,), "the message is cut off, or its fields are of other types"),
+        FaultKind("cut", Scope.MESSAGE, (EVENT,), "the message is cut off somewhere: no JSON"),
+        FaultKind("corrupt", Scope.MESSAGE, (EVENT,), "the fields of the message are of other types"),
         FaultKind("oversize", Scope.MESSAGE, (EVENT,), "the message claims to be a gigabyte long"),
         FaultKind("fragment", Scope.MESSAGE, (EVENT,), "the message is sent in fragments, which is legal"),
     )

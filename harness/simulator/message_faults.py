@@ -84,6 +84,9 @@ class MessageFaults:
                     return None
                 case "duplicate":
                     self._ready.append(out._replace(stamps=()))
+                case "cut":
+                    end = self._rng.randrange(1, len(out.message))
+                    out = out._replace(message=out.message[:end])
                 case "corrupt":
                     out = out._replace(message=_corrupted(out.message, self._rng))
                 case "oversize":
@@ -94,9 +97,7 @@ class MessageFaults:
 
 
 def _corrupted(message: bytes, rng: random.Random) -> bytes:
-    """Cut off, or with fields that are not what they should be."""
-    if rng.random() < 0.5:
-        return message[: rng.randrange(1, len(message))]
+    """With fields that are not what they should be."""
     fields = msgspec.json.decode(message)
     wrong: dict[str, object] = {
         key: rng.choice((0, [], {}, True, "\x00")) for key in fields if key != "type"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.simulator.agenda import NEVER
 from harness.simulator.outbound import hang_up
 
 if TYPE_CHECKING:
@@ -15,9 +16,8 @@ if TYPE_CHECKING:
     from harness.simulator.outbound import Out
     from harness.simulator.response import Response
 
-__all__ = ["NEVER", "struck"]
+__all__ = ["struck"]
 
-NEVER = 2**62  # ns
 _ERRORS = {
     "server_error": {
         "type": "server_error",

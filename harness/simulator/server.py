@@ -23,6 +23,7 @@ from picows import (
 )
 
 from harness.simulator.access import Access, Admitted, Denied
+from harness.simulator.agenda import NEVER
 from harness.simulator.behaviour import SimulatedSession
 from harness.simulator.door import Door, Held, Page
 from harness.simulator.endpoint import Endpoint
@@ -48,6 +49,7 @@ class Connection(WSListener):
         self._model = model
         self._fragments = b""
         self._session: SimulatedSession | None = None
+        self._wakes_at = NEVER  # ns
         self._transport: WSTransport | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -109,8 +111,14 @@ class Connection(WSListener):
                 _send_framed(transport, out)
         if session.closing is not None:
             self.close(*session.closing)
-        elif (due := session.due) is not None:
+        elif (due := session.due) is not None and due < self._wakes_at:
+            self._wakes_at = due
             self._server.schedule(self, due)
+
+    def wake(self) -> None:
+        """Its time has come."""
+        self._wakes_at = NEVER
+        self.flush()
 
     def close(self, code: int, reason: str = "") -> None:
         """End the session and say so; the client's answer ends the connection."""
@@ -170,7 +178,7 @@ class Server:
         self._schedule: list[tuple[int, int, Connection]] = []
         self._order = count()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0
+        self._timer_due = NEVER
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
@@ -206,16 +214,16 @@ class Server:
             self._timer.cancel()
 
     def schedule(self, connection: Connection, due: int) -> None:
-        """Flush ``connection`` again at ``due``."""
+        """Wake ``connection`` at ``due``."""
         heapq.heappush(self._schedule, (due, next(self._order), connection))
-        if self._timer is None or due < self._timer_due:
+        if due < self._timer_due:
             self._set_timer(due)
 
     def run_due(self) -> None:
-        """Flush the connections whose time has come."""
+        """Wake the connections whose time has come."""
         schedule = self._schedule
         while schedule and schedule[0][0] <= time.monotonic_ns():
-            heapq.heappop(schedule)[2].flush()
+            heapq.heappop(schedule)[2].wake()
 
     def _set_timer(self, due: int) -> None:
         if self._timer is not None:
@@ -224,10 +232,14 @@ class Server:
         self._timer = asyncio.get_running_loop().call_at(due / 1e9, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
-        self.run_due()
-        if self._schedule and self._timer is None:
-            self._set_timer(self._schedule[0][0])
+        # What is scheduled meanwhile sets no timer: the first of all is known at the end.
+        self._timer, self._timer_due = None, 0
+        try:
+            self.run_due()
+        finally:
+            self._timer_due = NEVER
+            if self._schedule:
+                self._set_timer(self._schedule[0][0])
 
     def _answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """Upgrade a request, answer a page, refuse, or stay silent."""

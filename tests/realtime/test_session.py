@@ -534,6 +534,14 @@ def test_a_cancelled_response_is_done_with_that_status(fields):
     assert session.deviations == {"beta_name": 1}
 
 
+def test_a_response_whose_end_got_lost_is_over_once_there_is_nothing_to_cancel():
+    session = ready()
+    session.receive(ga.response_created())
+    session.receive(ga.error("response_cancel_not_active"))
+
+    assert session.active == {}
+
+
 # Nothing grows without bound.
 
 
