@@ -11,6 +11,7 @@ from harness.errors import CommandError
 __all__ = ["main"]
 
 COMMANDS = {
+    "options": ("harness.explain", "explain the options of a load test"),
     "simulate": ("harness.simulator.command", "run a realtime endpoint with known latency"),
     "report": ("harness.report.command", "make summary.json and report.html of a run"),
     "selftest": ("harness.selftest.command", "hold what is measured here against the truth"),

@@ -4,7 +4,7 @@ Talk, listen, repeat: callers who say a few things, hear the answers out and han
     locust -f locustfiles/realtime.py
 
 With no host it calls the embedded simulator. What callers say and how they listen is set by the
-options: ``locust -f locustfiles/realtime.py --help`` explains them, under Realtime.
+options: ``realtime-harness options`` explains them.
 """
 
 from locust import between, task

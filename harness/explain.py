@@ -1,0 +1,43 @@
+"""The options of a load test, explained: Locust's own ``--help`` does not know a locustfile's."""
+
+import argparse
+
+from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing to choose."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every option with its default and its environment variable."""
+    _parser().print_help()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="locust -f locustfiles/realtime.py",
+        usage="%(prog)s [-u USERS] [-r USERS_PER_SECOND] [-t TIME] [--headless] [--host HOST] …",
+        description="What can be said beside Locust's own options, which locust --help explains.",
+        epilog="Each is an environment variable too: --frame-ms is REALTIME_FRAME_MS.",
+        add_help=False,
+    )
+    for title, options in (("Realtime", OPTIONS), ("Limits", TIMEOUT_OPTIONS)):
+        group = parser.add_argument_group(title)
+        for option in options:
+            _add(group, option)
+    return parser
+
+
+def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+    default = f" (default: {option.default})" if option.default else ""
+    text = (option.help + default).replace("%", "%%")
+    if option.switch:
+        group.add_argument(option.flag, action="store_true", help=text)
+    else:
+        choices = "{" + ",".join(option.choices) + "}" if option.choices else None
+        metavar = option.metavar or choices or option.name.upper()
+        group.add_argument(option.flag, metavar=metavar, help=text)
