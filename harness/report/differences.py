@@ -18,7 +18,14 @@ from scipy import stats
 from harness.metrics import TURN_METRICS
 from harness.records import TURN_FAILURES, SessionOutcome
 from harness.report.load import Run
-from harness.report.resample import FEWEST_UNITS, Curve, enough_units, weights, widening
+from harness.report.resample import (
+    FEWEST_UNITS,
+    Curve,
+    Ratio,
+    enough_units,
+    weights,
+    widening,
+)
 from harness.report.stats import Sample, is_unanswered, percentile_name, take_sample
 from harness.report.units import Units
 
@@ -41,19 +48,6 @@ class Figure(Protocol):
     def resampled(self, drawn: np.ndarray) -> np.ndarray:
         """Of each resample (a row), by how often it drew each unit."""
         ...
-
-
-class Ratio(msgspec.Struct, frozen=True):
-    """A mean, a share or a rate: sums over units, one by the other."""
-
-    above: np.ndarray
-    below: np.ndarray
-
-    def resampled(self, drawn: np.ndarray) -> np.ndarray:
-        """Zero where nothing to divide by was drawn."""
-        below = drawn @ self.below
-        above: np.ndarray = drawn @ self.above
-        return np.where(below > 0, above / np.where(below > 0, below, 1), 0.0)
 
 
 class Quantile(msgspec.Struct, frozen=True):

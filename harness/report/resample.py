@@ -1,6 +1,6 @@
 """How far percentiles could be off: runs resampled by call, since turns of a call are alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,13 +9,25 @@ from scipy import stats
 
 from harness.report.stats import Percentile, Sample, percentile_name
 
-__all__ = ["FEWEST_UNITS", "LEVEL", "Curve", "enough_units", "intervals", "weights", "widening"]
+__all__ = [
+    "FEWEST_UNITS",
+    "LEVEL",
+    "Curve",
+    "Ratio",
+    "ends",
+    "enough_units",
+    "intervals",
+    "weights",
+    "widening",
+]
 
 LEVEL = 0.95
 RESAMPLES = 999
 FEWEST_UNITS = 10  # fewer calls can't tell how much calls differ
 SPREADS = 6  # a resampled percentile never comes from further off, in standard errors
 POINTS = 512  # ranks at which a curve is kept, over twice that distance
+
+Statistic = Callable[[np.ndarray], np.ndarray]
 
 Ranks = np.ndarray
 """Of each resample, the rank of a percentile among the answered; one more is an unanswered turn."""
@@ -65,6 +77,19 @@ class Curve(msgspec.Struct, frozen=True):
         return ranks
 
 
+class Ratio(msgspec.Struct, frozen=True):
+    """A mean, a share or a rate: sums over units, one by the other."""
+
+    above: np.ndarray
+    below: np.ndarray
+
+    def resampled(self, drawn: np.ndarray) -> np.ndarray:
+        """Zero where nothing to divide by was drawn."""
+        below = drawn @ self.below
+        above: np.ndarray = drawn @ self.above
+        return np.where(below > 0, above / np.where(below > 0, below, 1), 0.0)
+
+
 def _tally(units: np.ndarray, number: int) -> np.ndarray:
     return np.bincount(units, minlength=number)
 
@@ -98,7 +123,11 @@ def intervals(
     if not asked:
         return found
     curves = [Curve.around(samples[name], p, units) for name, p in asked]
-    low, high = _ends(curves, units)
+
+    def ranks(drawn: np.ndarray) -> np.ndarray:
+        return np.stack([curve.resampled(drawn) for curve in curves]).astype(float)
+
+    low, high = ends(ranks, units)
     for (name, p), a, b in zip(asked, low, high, strict=True):
         sample = samples[name]
         # Outward to a value that a turn really had.
@@ -132,15 +161,24 @@ def _level(units: int) -> float:
     return float(2 * stats.norm.cdf(reach) - 1)
 
 
-def _ends(curves: Sequence[Curve], units: int) -> tuple[np.ndarray, np.ndarray]:
-    def ranks(drawn: np.ndarray, axis: int) -> np.ndarray:
-        counted = weights(drawn.reshape(-1, units), units)
-        found = np.stack([curve.resampled(counted) for curve in curves]).astype(float)
-        return found.reshape(len(curves), *drawn.shape[:-1])
+def ends(statistic: Statistic, units: int) -> tuple[np.ndarray, np.ndarray]:
+    """
+    The lower and upper ends of intervals at ``LEVEL``, for figures of one run.
+
+    Args:
+        statistic: The figures (rows) of each resample (columns), by how often each resample (a
+            row) drew each unit.
+        units: How many there are.
+
+    """
+
+    def figures(drawn: np.ndarray, axis: int) -> np.ndarray:
+        found = statistic(weights(drawn.reshape(-1, units), units))
+        return found.reshape(len(found), *drawn.shape[:-1])
 
     result: Any = stats.bootstrap(
         (np.arange(units),),
-        ranks,
+        figures,
         vectorized=True,
         axis=0,
         n_resamples=RESAMPLES,

@@ -18,6 +18,7 @@ from harness.report.conversation import (
     scenarios,
     spending,
 )
+from harness.report.findings import findings
 from harness.report.load import Run
 from harness.report.narrow import narrowed
 from harness.report.resample import intervals
@@ -87,6 +88,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "cost_usd": cost,
         "spending": spending(run, cost),
         "scenarios": scenarios(run),
+        "findings": findings(run, concurrency),
         "worst": worst_turns(run, concurrency),
         "damaged": {name: n for name, n in run.damaged.items() if n},
     }

@@ -41,6 +41,8 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
         lines = ", ".join(f"{n} in {name}" for name, n in summary["damaged"].items())
         table.add_row("damaged", f"lines passed over: {lines}")
     console.print(table)
+    for finding in summary["findings"]:
+        console.print(escape(finding["text"]))
     print_judgements(console, summary)
 
 

@@ -5,8 +5,9 @@ import pytest
 from rundirs import answered, session, silent, write_run
 
 from harness.records import Outcome
-from harness.report.differences import Ratio, differences, side_of
+from harness.report.differences import differences, side_of
 from harness.report.load import load_run
+from harness.report.resample import Ratio
 from harness.report.units import units_of
 
 

@@ -30,7 +30,7 @@ def test_the_scorecard_of_a_run_stands_in_its_summary_and_on_its_page(tmp_path):
     sessions = [*session(caller=0, scorecard=card), *session(caller=1, scorecard=card)]
     run = load_run(write_run(tmp_path, [answered()], sessions))
     summary = summarise(run)
-    page = write_page(run, summary).read_text()
+    page = write_page(run, summary, {}).read_text()
 
     (row,) = summary["scorecard"]
     assert (row["where"], row["count"], row["sessions"]) == ("<b>odd</b>", 6, 2)
@@ -43,4 +43,4 @@ def test_without_deviations_there_is_no_scorecard(tmp_path):
     summary = summarise(run)
 
     assert summary["scorecard"] == []
-    assert "Scorecard" not in write_page(run, summary).read_text()
+    assert "Scorecard" not in write_page(run, summary, {}).read_text()
