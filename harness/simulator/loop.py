@@ -24,6 +24,7 @@ class _PreciseSelector(selectors.EpollSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout > 0:
             # An epoll descriptor is readable when one of its own is.
-            select.select([self.fileno()], (), (), timeout)
+            if not select.select([self.fileno()], (), (), timeout)[0]:
+                return []
             timeout = 0
         return super().select(timeout)

@@ -61,7 +61,8 @@ class Messages:
 
     def about(self, on: Said | Truth, stamps: tuple[str, ...], type: str, /, **fields: Any) -> Out:
         """An event about something; ``stamps`` are the instants of it that are noted."""
-        return self.event(type, **fields)._replace(on=on, stamps=stamps)
+        fields = {"type": type, "event_id": self._next_id(), **fields}
+        return Out(type, _encoder.encode(fields), stamps, on)
 
     def audio_delta(self, head: bytes, tail: bytes, on: Truth, stamps: tuple[str, ...]) -> Out:
         """A delta by concatenation: ``head`` ends before the event id, ``tail`` begins after it."""

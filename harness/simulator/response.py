@@ -21,6 +21,7 @@ from harness.simulator.truth import Truth
 __all__ = ["Request", "Response"]
 
 _HEADSTART_NS = 5_000_000  # of what announces an item: it must not make the first delta late
+_TICK_NS = 1_000_000
 _TEXT_PACE_NS = 30_000_000  # from one word of a text to the next
 _LEFTOVERS = 5  # deltas after the end
 _ARGUMENTS_PIECE = 24  # characters of a tool's arguments a delta
@@ -171,7 +172,9 @@ class Response:
         assert item is not None
         head = audio_delta_head(**place)
         for index in range(answer.deltas):
-            yield due + answer.offset(index, settings.pace_ns)
+            at = due + answer.offset(index, settings.pace_ns)
+            # All but the first on whole milliseconds: many sessions then wake up together.
+            yield -(-at // _TICK_NS) * _TICK_NS if index else at
             if piece := self._piece(index):
                 yield self._event(
                     "response.output_audio_transcript.delta", **place, content_index=0, delta=piece
