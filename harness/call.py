@@ -19,7 +19,7 @@ from harness.corpus import (
 )
 from harness.line import CallEnded, Line
 from harness.options import Workload
-from harness.pacer import pacer
+from harness.pacer import on_beat, pacer
 from harness.realtime.dialects import Endpoint
 from harness.realtime.events import CancelResponse, Commit, CreateItem
 from harness.records import Kind, Turn
@@ -186,7 +186,7 @@ class Call(Line):
             if speech.audio_s < SHORTEST_COMMIT:
                 raise CorpusError(f"{speech.name!r} is too short to be said: under 100 ms")
             self._stop_answer()
-        start = monotonic_ns()
+        start = on_beat(monotonic_ns())
         turn = self._begin(Kind.SPEECH, speech.name, start)
         microphone.speak(speech, start, _Saying(self, turn, speech))
         turn.due_at = microphone.due

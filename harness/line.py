@@ -25,7 +25,7 @@ from harness.limits import Limits
 from harness.logbook import Logbook
 from harness.metrics import measure
 from harness.options import Workload
-from harness.pacer import Microphone, pacer
+from harness.pacer import Microphone, on_beat, pacer
 from harness.realtime.dialects import Endpoint
 from harness.realtime.events import CancelResponse, ClientEvent, CreateItem, CreateResponse
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, SessionOutcome, Turn
@@ -141,7 +141,7 @@ class Line:
         frame_ns = workload.frame_ms * 1_000_000
         self._microphone = Microphone(self.connection.write, frame_ns, pacer().wrote, idle)
         if idle:
-            self._microphone.due = monotonic_ns() + frame_ns
+            self._microphone.due = on_beat(monotonic_ns()) + frame_ns
             pacer().add(self._microphone, self._microphone.due)
 
     def __exit__(

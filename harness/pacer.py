@@ -19,10 +19,21 @@ from harness.corpus import Speech
 from harness.hub import hub_watch
 from harness.transport import TransportClosed
 
-__all__ = ["Microphone", "Pacer", "Saying", "Schedule", "Stream", "pacer"]
+__all__ = ["Microphone", "Pacer", "Saying", "Schedule", "Stream", "on_beat", "pacer"]
 
+BEAT_NS = 2_000_000
 LATE_NS = 20_000_000  # a stall
 LONGEST_BATCH_NS = 2_000_000  # then the hub gets to read
+
+
+def on_beat(at: int) -> int:
+    """
+    The first instant from ``at`` on at which a caller may begin to send (monotonic ns).
+
+    Callers share a beat, so that many frames are due at once and cost one wake-up; none is sent
+    late for it.
+    """
+    return -(-at // BEAT_NS) * BEAT_NS
 
 
 class Stream(Protocol):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.corpus import Speech
 from harness.hub import hub_watch
-from harness.pacer import Microphone, Pacer, Schedule
+from harness.pacer import Microphone, Pacer, Schedule, on_beat
 from harness.transport import TransportClosed
 
 FRAME = 20_000_000
@@ -226,6 +226,20 @@ def test_forgetting_the_first_leaves_the_others(count):
 
     assert len(schedule) == count
     assert schedule.next_due == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "begins"),
+    [
+        (0, 0),
+        (1, 2_000_000),
+        (1_999_999, 2_000_000),
+        (2_000_000, 2_000_000),
+        (2_000_001, 4_000_000),
+    ],
+)
+def test_callers_begin_on_a_beat_of_2_ms_and_never_sooner_than_they_want(at, begins):
+    assert on_beat(at) == begins
 
 
 class Sends:
