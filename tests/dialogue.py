@@ -9,6 +9,7 @@ import numpy as np
 from harness.audio import PCM16, encode_audio
 from harness.durations import parse_distribution
 from harness.simulator.behaviour import SimulatedSession
+from harness.simulator.config import SessionConfig
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.faults import parse_fault
 from harness.simulator.settings import Settings
@@ -43,12 +44,13 @@ class Dialogue:
     ``heard`` is everything so far; ``truths`` what the endpoint recorded.
     """
 
-    def __init__(self, *, endpoint=None, configure=None, **options):
+    def __init__(self, *, endpoint=None, configure=None, type="realtime", **options):
         self.truths = []
         self.endpoint = endpoint or Endpoint(settings(**options), self.truths.append, "t")
         self.now = 0
         self.heard = []
-        self.session = SimulatedSession(self.endpoint, "gpt-realtime-2.1-mini", 0)
+        config = SessionConfig(model="gpt-realtime-2.1-mini", type=type)
+        self.session = SimulatedSession(self.endpoint, config, 0)
         self._flush()
         if configure is not None:
             self.configure(**configure)

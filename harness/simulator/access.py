@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from msgspec import structs
+
+from harness.simulator.client_secrets import PREFIX, ClientSecrets
+from harness.simulator.config import SessionConfig
+from harness.simulator.refusal import Refusal
 
 __all__ = ["DEFAULT_MODEL", "Access", "Admitted", "Denied"]
 
@@ -19,7 +25,7 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 class Admitted(msgspec.Struct, frozen=True):
     """A session may begin."""
 
-    model: str
+    config: SessionConfig  # as it begins
     protocol: str | None = None  # the subprotocol to select
 
 
@@ -63,34 +69,67 @@ class Access:
 
     def __init__(self, key: str | None) -> None:
         self._key = key
+        self._secrets = ClientSecrets()
 
     def __repr__(self) -> str:
         return f"Access({'***' if self._key else None})"
 
-    def admit(self, target: str, headers: Mapping[str, str]) -> Admitted | Denied:
+    def admit(self, target: str, headers: Mapping[str, str], now: int = 0) -> Admitted | Denied:
         """
         Judge a handshake.
 
         Args:
             target: Path and query.
             headers: Looked up without regard to case.
+            now: Seconds since 1970.
 
         """
         url = urlsplit(target)
         if url.path.rstrip("/") not in _PATHS:
             return Denied(404, "not_found", f"There is nothing at {url.path}.")
         protocols = [word.strip() for word in headers.get("Sec-WebSocket-Protocol", "").split(",")]
-        if self._key is not None and not self._shown(headers, protocols):
-            return Denied(401, "invalid_api_key", "Incorrect API key provided.")
+        shown = _shown(headers, protocols)
+        secret = next((word for word in shown if word.startswith(PREFIX)), None)
+        config = self._secrets.config(secret, now) if secret else SessionConfig()
+        if config is None or (secret is None and not self._knows(shown)):
+            return _WRONG_KEY
         query = parse_qs(url.query)
-        model = (query.get("model") or query.get("deployment") or [DEFAULT_MODEL])[0]
-        return Admitted(model, "realtime" if "realtime" in protocols else None)
-
-    def _shown(self, headers: Mapping[str, str], protocols: list[str]) -> bool:
-        shown = [
-            headers.get("Authorization", "").removeprefix("Bearer "),
-            headers.get("api-key", ""),
-            *(word.removeprefix(_KEY_PROTOCOL) for word in protocols if _KEY_PROTOCOL in word),
+        if "transcription" in query.get("intent", ()):
+            config = structs.replace(config, type="transcription")
+        asked = (query.get("model") or query.get("deployment") or [config.model or DEFAULT_MODEL])[
+            0
         ]
+        return Admitted(
+            structs.replace(config, model=asked), "realtime" if "realtime" in protocols else None
+        )
+
+    def issue(
+        self, target: str, headers: Mapping[str, str], body: bytes, now: int
+    ) -> dict[str, Any] | Denied:
+        """Answer the POST that asks for a client secret; arguments as of ``admit``."""
+        path = urlsplit(target).path.rstrip("/")
+        if path not in (f"{realtime}/client_secrets" for realtime in _PATHS):
+            return Denied(404, "not_found", f"There is nothing to post to at {path}.")
+        if not self._knows(_shown(headers, [])):
+            return _WRONG_KEY
+        try:
+            return self._secrets.issue(body, now)
+        except Refusal as refusal:
+            return Denied(400, refusal.code, refusal.message)
+
+    def _knows(self, shown: list[str]) -> bool:
+        """Whether one of the words is the key, if there is one."""
         key = (self._key or "").encode()
-        return any(hmac.compare_digest(word.encode(), key) for word in shown)
+        return not key or any(hmac.compare_digest(word.encode(), key) for word in shown)
+
+
+def _shown(headers: Mapping[str, str], protocols: list[str]) -> list[str]:
+    """What a client shows as its key."""
+    return [
+        (headers.get("Authorization") or "").removeprefix("Bearer "),
+        headers.get("api-key") or "",
+        *(word.removeprefix(_KEY_PROTOCOL) for word in protocols if _KEY_PROTOCOL in word),
+    ]
+
+
+_WRONG_KEY = Denied(401, "invalid_api_key", "Incorrect API key provided.")

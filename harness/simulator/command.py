@@ -16,7 +16,7 @@ from harness.errors import CommandError
 from harness.simulator.access import Access
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.faults import FAULTS
-from harness.simulator.loop import precise_loop
+from harness.simulator.loop import PreciseLoop
 from harness.simulator.options import add_options, parse_settings
 from harness.simulator.profiles import load_profile, shipped_profiles
 from harness.simulator.server import Server
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         else Endpoint(settings, name=name)
     )
     endpoint.prepare()
-    with asyncio.Runner(loop_factory=precise_loop) as runner:
+    with asyncio.Runner(loop_factory=PreciseLoop) as runner:
         runner.run(_serve(Server(endpoint, access), args, tls))
     if log:
         log.close(endpoint.totals)

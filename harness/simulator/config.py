@@ -108,7 +108,7 @@ class Audio(_Part, frozen=True):
 class SessionConfig(_Part, frozen=True):
     """The session of the API, with its defaults."""
 
-    type: Literal["realtime"] = "realtime"
+    type: Literal["realtime", "transcription"] = "realtime"
     model: str | None = None
     output_modalities: Modalities = ("audio",)
     instructions: str = "You are a friendly assistant. Talk in short sentences."
@@ -122,6 +122,21 @@ class SessionConfig(_Part, frozen=True):
     truncation: Literal["auto", "disabled"] | dict[str, Any] = "auto"
     include: list[str] | None = None
     audio: Audio = Audio()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it answers; else it writes down what is said."""
+        return self.type == "realtime"
+
+    def resource(self, session_id: str, expires_at: int) -> dict[str, Any]:
+        """The session as events show it; ``expires_at`` in seconds since 1970."""
+        config = msgspec.to_builtins(self)
+        kind = "session"
+        if not self.speaks:
+            kind = "transcription_session"
+            audio = {"input": config["audio"]["input"]}
+            config = {"type": self.type, "audio": audio, "include": self.include}
+        return {**config, "object": f"realtime.{kind}", "id": session_id, "expires_at": expires_at}
 
     @property
     def input_format(self) -> AudioFormat:

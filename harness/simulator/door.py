@@ -51,22 +51,36 @@ class Door:
         self._access = access
 
     def answer(
-        self, target: str, headers: Mapping[str, str], at: int
+        self, target: str, headers: Mapping[str, str], at: int, now: int = 0
     ) -> Admitted | Denied | Held | Page:
-        """Answer a GET that came ``at``, ns; ``target`` is path and query."""
+        """
+        Answer a GET.
+
+        Args:
+            target: Path and query.
+            headers: Looked up without regard to case.
+            at: When it came, ns.
+            now: The same in seconds since 1970.
+
+        """
         if target == "/healthz":
             return Page(b'{"status":"ok"}')
         if target == "/":
             return Page(msgspec.json.encode(self._endpoint.totals.report()) + b"\n")
-        answer = self._admission(target, headers, at)
+        answer = self._admission(target, headers, at, now)
         if isinstance(answer, Denied):
             self._endpoint.totals.refused += 1
         return answer
 
+    def post(self, target: str, headers: Mapping[str, str], body: bytes, now: int) -> Denied | Page:
+        """Answer a POST: client secrets alone can be asked for."""
+        issued = self._access.issue(target, headers, body, now)
+        return issued if isinstance(issued, Denied) else Page(msgspec.json.encode(issued))
+
     def _admission(
-        self, target: str, headers: Mapping[str, str], at: int
+        self, target: str, headers: Mapping[str, str], at: int, now: int
     ) -> Admitted | Denied | Held:
-        admission = self._access.admit(target, headers)
+        admission = self._access.admit(target, headers, now)
         if isinstance(admission, Denied):
             return admission
         if self._endpoint.full and self._endpoint.settings.when_full == "429":

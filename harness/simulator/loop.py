@@ -3,15 +3,40 @@
 import asyncio
 import select
 import selectors
+from collections.abc import Callable
+from typing import Any
 
-__all__ = ["precise_loop"]
+import aiofastnet
+
+__all__ = ["PreciseLoop"]
 
 
-def precise_loop() -> asyncio.AbstractEventLoop:
+class PreciseLoop(asyncio.SelectorEventLoop):
     """The loop an endpoint runs on."""
-    if not hasattr(selectors, "EpollSelector"):
-        return asyncio.new_event_loop()  # kqueue is precise
-    return asyncio.SelectorEventLoop(_PreciseSelector())
+
+    def __init__(self) -> None:
+        # kqueue is precise.
+        super().__init__(_PreciseSelector() if hasattr(selectors, "EpollSelector") else None)
+
+    async def create_server(
+        self,
+        protocol_factory: Callable[[], Any],
+        *args: Any,
+        front: Callable[[Callable[[], Any]], Any] | None = None,
+        **options: Any,
+    ) -> asyncio.Server:
+        """
+        Listen, as any loop does, with the transports that picows is fast on.
+
+        Args:
+            protocol_factory: Makes the protocol of a connection.
+            args: As of any loop.
+            front: Given the factory, makes the protocol that a connection begins with instead.
+            options: As of any loop.
+
+        """
+        factory = protocol_factory if front is None else lambda: front(protocol_factory)
+        return await aiofastnet.create_server(self, factory, *args, **options)
 
 
 class _PreciseSelector(selectors.EpollSelector):

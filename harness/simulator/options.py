@@ -65,6 +65,12 @@ def _speed(text: str) -> float:
     return value
 
 
+def _lasting(text: str) -> float:
+    if not (seconds := parse_duration(text)):
+        raise ValueError("a session lasts longer than 0")
+    return seconds
+
+
 def _per_minute(text: str) -> float:
     return parse_duration(text.strip().removesuffix("/min"))
 
@@ -93,6 +99,7 @@ OPTIONS = (
     Option(flag="--tokens-per-minute", parse=_whole(0, 10**12), metavar="N", shown="0", help="Tokens in a minute, of all sessions; likewise"),
     Option(flag="--max-sessions", parse=_whole(0, 10**6), metavar="N", shown="0", help="Sessions open at a time; 0 is any number"),
     Option(flag="--when-full", parse=_one_of("reject", "429"), metavar="HOW", shown="reject", help="How a session beyond that is refused: 'reject' after the upgrade, 429 at the handshake"),
+    Option(flag="--session-cap", parse=_lasting, metavar="TIME", shown="60m", help="How long a session lasts at most; then it expires"),
     Option(flag="--fault", parse=parse_fault, repeat=True, metavar="FAULT", shown="none", help="What goes wrong, and how often: 'refuse:429=2%', 'drop:response.done=1%'; repeatable; --list-faults names all"),
     Option(flag="--tool-rate", parse=parse_share, metavar="SHARE", shown="0.5", help="Share of turns that call a tool, when the session has tools"),
     Option(flag="--seed", parse=_whole(0, 2**63), metavar="N", shown="1", help="Same seed: same answers, same faults"),

@@ -3,46 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.simulator.agenda import Agenda, Entry, Script
+from harness.simulator.agenda import Entry, Script
 from harness.simulator.answer import draw_answer
 from harness.simulator.config import ResponseParams, SessionConfig
 from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
 from harness.simulator.faults import Fault, Scope
 from harness.simulator.items import checked_item, text_of
-from harness.simulator.outbound import Messages, Out
+from harness.simulator.outbound import Out
+from harness.simulator.place import Place
 from harness.simulator.refusal import Refusal
 from harness.simulator.response import Request, Response
 from harness.simulator.response_faults import struck
 from harness.simulator.truth import Said, Truth
 
-if TYPE_CHECKING:
-    from harness.simulator.endpoint import Endpoint
-
-__all__ = ["Place", "Responses"]
-
-
-class Place(msgspec.Struct, frozen=True):
-    """The session that responses belong to."""
-
-    endpoint: Endpoint
-    ordinal: int  # among the sessions of the endpoint
-    began: int  # ns
-    name: str  # part of all its ids
-    conversation: Conversation
-    agenda: Agenda
-    messages: Messages
-    new_item_id: Callable[[], str]
+__all__ = ["Responses"]
 
 
 class Responses:
-    """Those that are being made, and what the next one would answer."""
+    """
+    Those that are being made, and what the next one would answer.
 
-    def __init__(self, place: Place) -> None:
+    Args:
+        place: The session.
+        over: Told when one has ended, with the instant and the seconds of its audio.
+
+    """
+
+    def __init__(self, place: Place, over: Callable[[int, float], None]) -> None:
         self._place = place
+        self._over = over
         self._running: dict[str, tuple[Response, Entry]] = {}
         self._truths: dict[str, Truth] = {}  # of responses whose end was not sent yet
         self._count = 0
@@ -62,6 +54,10 @@ class Responses:
         """The caller has written."""
         self._news, self._said = "text", Said()
 
+    def heard_nothing(self) -> None:
+        """The caller has been silent for long."""
+        self._news, self._said = "idle", Said()
+
     def got_tool_output(self, at: int) -> None:
         """A tool's output was read ``at``."""
         self._news, self._tool_output_in = "tool_followup", at
@@ -76,6 +72,8 @@ class Responses:
             Refusal: If another one is being made, or its input makes no sense.
 
         """
+        if not config.speaks:
+            raise Refusal("invalid_value", "A transcription session has no responses.", "type")
         if params.conversation != "none" and self._talking:
             raise Refusal(
                 "conversation_already_has_active_response",
@@ -86,6 +84,8 @@ class Responses:
 
     def create_unasked(self, config: SessionConfig, at: int) -> None:
         """Answer what was said, once nothing else is being answered."""
+        if not config.speaks:
+            return
         self._owed = self._talking
         if not self._owed:
             self._begin(ResponseParams(), config, at)
@@ -216,6 +216,8 @@ class Responses:
         if self._owed:
             self._owed = False
             self._begin(ResponseParams(), response.request.config, entry.due)
+        elif not response.request.beside:
+            self._over(entry.due, response.truth.audio_s)
 
     def _stop(self, response: Response, reason: str, at: int) -> None:
         """End a response before it is complete."""

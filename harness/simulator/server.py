@@ -7,6 +7,8 @@ import heapq
 import socket
 import ssl
 import time
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 
@@ -25,8 +27,10 @@ from picows import (
 from harness.simulator.access import Access, Admitted, Denied
 from harness.simulator.agenda import NEVER
 from harness.simulator.behaviour import SimulatedSession
+from harness.simulator.config import SessionConfig
 from harness.simulator.door import Door, Held, Page
 from harness.simulator.endpoint import Endpoint
+from harness.simulator.front import Front
 from harness.simulator.outbound import Framing, Out
 
 __all__ = ["Connection", "Server"]
@@ -34,6 +38,7 @@ __all__ = ["Connection", "Server"]
 _MAX_MESSAGE = 24 * 1024 * 1024  # bytes: an append of 15 MiB in base64
 _MAX_UNREAD = 32 * 1024 * 1024  # bytes: a client that reads nothing is cut off
 _BACKLOG = 4096  # connections that wait to be accepted: a swarm dials at once
+_KEPT = 1000  # entries of the schedule that are never looked through
 _FAREWELL = 1.0  # seconds clients have to answer our close
 _READ_FOR = 0.05  # seconds that an endpoint which reads slowly does
 _NORMAL, _GOING_AWAY, _WITHOUT_A_WORD = 1000, 1001, 1006
@@ -43,10 +48,10 @@ _GIGABYTE = (1 << 30).to_bytes(8, "big")
 class Connection(WSListener):
     """One client: its messages go to its session, what is due goes to it."""
 
-    def __init__(self, server: Server, model: str) -> None:
+    def __init__(self, server: Server, config: SessionConfig) -> None:
         super().__init__()
         self._server = server
-        self._model = model
+        self._config = config
         self._fragments = b""
         self._session: SimulatedSession | None = None
         self._wakes_at = NEVER  # ns
@@ -58,7 +63,7 @@ class Connection(WSListener):
         transport.underlying_transport.set_write_buffer_limits(high=_MAX_UNREAD)
         self._server.connections.add(self)
         now = time.monotonic_ns()
-        self._session = SimulatedSession(self._server.endpoint, self._model, now, int(time.time()))
+        self._session = SimulatedSession(self._server.endpoint, self._config, now, int(time.time()))
         if self._session.read_every is not None:
             self._stop_reading(self._session.read_every)
         self.flush()
@@ -194,8 +199,15 @@ class Server:
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        # The options it does not know itself go to the loop, which is ours.
         self._server = await ws_create_server(
-            self._answer, sock=bound, ssl=tls, max_frame_size=_MAX_MESSAGE, backlog=_BACKLOG
+            self._answer,
+            sock=bound,
+            ssl=tls,
+            max_frame_size=_MAX_MESSAGE,
+            backlog=_BACKLOG,
+            use_aiofastnet=False,
+            front=partial(Front, post=self._post),
         )
         return int(bound.getsockname()[1])
 
@@ -216,14 +228,20 @@ class Server:
     def schedule(self, connection: Connection, due: int) -> None:
         """Wake ``connection`` at ``due``."""
         heapq.heappush(self._schedule, (due, next(self._order), connection))
+        if len(self._schedule) > 4 * len(self.connections) + _KEPT:
+            self._forget_the_gone()
         if due < self._timer_due:
             self._set_timer(due)
 
     def run_due(self) -> None:
         """Wake the connections whose time has come."""
-        schedule = self._schedule
-        while schedule and schedule[0][0] <= time.monotonic_ns():
-            heapq.heappop(schedule)[2].wake()
+        while self._schedule and self._schedule[0][0] <= time.monotonic_ns():
+            heapq.heappop(self._schedule)[2].wake()
+
+    def _forget_the_gone(self) -> None:
+        """Sessions that ended long before they would have expired."""
+        self._schedule = [entry for entry in self._schedule if entry[2] in self.connections]
+        heapq.heapify(self._schedule)
 
     def _set_timer(self, due: int) -> None:
         if self._timer is not None:
@@ -243,14 +261,16 @@ class Server:
 
     def _answer(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """Upgrade a request, answer a page, refuse, or stay silent."""
-        answer = self._door.answer(
-            request.path.decode("latin-1"), request.headers, time.monotonic_ns()
-        )
+        target, headers = request.path.decode("latin-1"), request.headers
+        # The library takes no other word for it; browsers and proxies say "keep-alive, Upgrade".
+        if "upgrade" in headers.get("Connection", "").lower():
+            headers["Connection"] = "Upgrade"
+        answer = self._door.answer(target, headers, time.monotonic_ns(), int(time.time()))
         match answer:
             case Admitted(protocol=protocol):
                 chosen = {"Sec-WebSocket-Protocol": protocol} if protocol else None
                 response = WSUpgradeResponse.create_101_response(chosen)
-                return WSUpgradeResponseWithListener(response, Connection(self, answer.model))
+                return WSUpgradeResponseWithListener(response, Connection(self, answer.config))
             case Denied():
                 response = WSUpgradeResponse.create_error_response(
                     HTTPStatus(answer.status), answer.body, answer.headers
@@ -262,6 +282,16 @@ class Server:
             case Held():
                 return WSUpgradeResponseWithListener(_silence(), WSListener())
         return WSUpgradeResponseWithListener(response, None)
+
+    def _post(self, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        """Answer a POST."""
+        answer = self._door.post(target, headers, body, int(time.time()))
+        if isinstance(answer, Page):
+            more = {"Content-Type": answer.content_type, "Connection": "close"}
+            return bytes(WSUpgradeResponse.create_ok_response(answer.body, more).to_bytes())
+        more = {**answer.headers, "Connection": "close"}
+        refusal = WSUpgradeResponse.create_error_response(answer.status, answer.body, more)
+        return bytes(refusal.to_bytes())
 
 
 class _Silence(WSUpgradeResponse):

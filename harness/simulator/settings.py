@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_minute: int = 0  # 0: any number
     tokens_per_minute: int = 0  # 0: any number
     max_sessions: int = 0  # open at a time; 0: any number
+    session_cap: float = 3600.0  # seconds that a session lasts at most
     when_full: str = "reject"  # after the upgrade, or 429 at the handshake
     faults: tuple[Fault, ...] = ()
     tool_rate: float = 0.5  # share of turns that call a tool, when the session has tools

@@ -26,8 +26,8 @@ class Truth(msgspec.Struct, kw_only=True):
     """
     One response. Instants are ns of CLOCK_MONOTONIC: ``_in`` when read, ``_out`` before the send.
 
-    ``kind`` is what it answers: ``speech``, ``text``, ``tool_followup`` (the output of a tool), or
-    ``greeting``: nothing was said since the answer before.
+    ``kind`` is what it answers: ``speech``, ``text``, ``tool_followup`` (the output of a tool),
+    ``idle`` (a long silence), or ``greeting``: nothing was said since the answer before.
     """
 
     session_id: str

@@ -387,3 +387,57 @@ def test_options_beside_a_profile_win_and_faults_add_up():
         with_client(slow.url, talk)
         (line,) = slow.truth()
         assert line["first_due"] <= line["created_out"]
+
+
+def post(url, body, key="secret"):
+    address = url.replace("ws://", "http://") + "/client_secrets"
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(address, json.dumps(body).encode(), headers, method="POST")
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_a_client_secret_is_issued_and_lets_in(locked):
+    session = {"type": "realtime", "model": "gpt-known", "instructions": "Be brief."}
+    secret = post(locked.url, {"session": session})["value"]
+
+    async def greet(client):
+        created = await client.until("session.created")
+        assert created["session"]["instructions"] == "Be brief."
+
+    with_client(locked.url, greet, additional_headers={"Authorization": f"Bearer {secret}"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(locked.url, {}, key="wrong")
+    assert refused.value.code == 401
+    refused.value.close()
+
+
+def test_a_request_may_come_in_pieces(locked):
+    host, port = locked.url.removeprefix("ws://").removesuffix("/v1/realtime").split(":")
+    pieces = [
+        b"POST /v1/realtime/client_sec",
+        b"rets HTTP/1.1\r\nHost: x\r\napi-key: sec",
+        b"ret\r\nContent-Length: 15\r\n\r\n",
+        b'{"session":',
+        b" {}}",
+    ]
+    with socket.create_connection((host, int(port)), WITHIN) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            client.sendall(piece)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b'"value":"ek_' in answer
+
+
+def test_a_proxy_may_want_to_keep_the_connection(locked):
+    host, port = locked.url.removeprefix("ws://").removesuffix("/v1/realtime").split(":")
+    request = (
+        "GET /v1/realtime?model=gpt-known HTTP/1.1\r\nHost: x\r\napi-key: secret\r\n"
+        "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), WITHIN) as client:
+        client.sendall(request.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
