@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import TypeAlias
 
 import msgspec
@@ -32,14 +33,14 @@ class Agenda:
     def __init__(self) -> None:
         self._ready: deque[Out] = deque()
         self._entries: list[Entry] = []
+        self._next = NEVER  # when the first of the entries goes on: it is asked for at each frame
 
     @property
     def due(self) -> int | None:
         """When the next message is due, 0 for at once; ``None`` while nothing is to come."""
         if self._ready:
             return 0
-        due = min((entry.due for entry in self._entries), default=NEVER)
-        return None if due == NEVER else due
+        return None if self._next == NEVER else self._next
 
     def add(self, *messages: Out) -> None:
         """Messages to be sent at once."""
@@ -60,25 +61,30 @@ class Agenda:
     def take(self, at: int) -> Out | None:
         """The next message that is due by ``at``."""
         while not self._ready:
-            entry = min(self._entries, key=lambda entry: entry.due, default=None)
-            if entry is None or entry.due > at:
+            if self._next > at:
                 return None
-            self._go_on(entry)
+            self._go_on(min(self._entries, key=attrgetter("due")))
         return self._ready.popleft()
 
     def clear(self) -> None:
         """Forget everything."""
         self._ready.clear()
         self._entries.clear()
+        self._next = NEVER
 
     def _go_on(self, entry: Entry) -> None:
         """Let a script send until it waits or ends."""
         for step in entry.script:
             if isinstance(step, int):
                 entry.due = step
+                self._look_ahead()
                 return
             self._ready.append(step)
         self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:
         self._entries = [other for other in self._entries if other is not entry]
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        self._next = min((entry.due for entry in self._entries), default=NEVER)
