@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from harness.errors import CommandError
+from harness.simulator import certificate
 from harness.simulator.access import Access
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.faults import FAULTS
@@ -47,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"Key that clients must show; better given in {_KEY_VARIABLE}",
     )
     add("--truth", type=Path, metavar="FILE", help="Log of what was sent when, JSON lines")
+    add(
+        "--tls",
+        type=Path,
+        metavar="FILE",
+        help="Serve wss with a certificate made now; FILE is written for clients to trust",
+    )
     add("--cert", type=Path, metavar="FILE", help="Certificate (PEM): serve wss")
     add("--key", type=Path, metavar="FILE", help="Private key of the certificate (PEM)")
     add("--until-stdin-closes", action="store_true", help="End when stdin does, or a signal comes")
@@ -65,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     settings = _settings(args)
     access = Access(args.api_key or os.environ.get(_KEY_VARIABLE) or None)
-    tls = _tls(args.cert, args.key)
+    tls = _tls(args)
     log = _truth_log(args.truth)
     name = secrets.token_hex(3)
     endpoint = (
@@ -127,18 +134,14 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         loop.call_soon_threadsafe(stop.set)
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    if certificate is None:
-        if key is not None:
-            raise CommandError("--key needs its --cert")
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or error
-        raise CommandError(f"can't use the certificate {certificate}: {reason}") from None
-    return context
+def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
+    if args.key is not None and args.cert is None:
+        raise CommandError("--key needs its --cert")
+    if args.cert is not None and args.tls is not None:
+        raise CommandError("--tls makes a certificate, --cert brings one: give one of them")
+    if args.tls is not None:
+        return certificate.self_made(args.tls, args.host)
+    return certificate.given(args.cert, args.key) if args.cert else None
 
 
 def _truth_log(path: Path | None) -> TruthLog | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.simulator.access import Access, Admitted, Denied
+from harness.simulator.pages import Page, page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from harness.simulator.endpoint import Endpoint
     from harness.simulator.faults import Fault
 
-__all__ = ["Door", "Held", "Page"]
+__all__ = ["Door", "Held"]
 
 _RETRY = 5  # seconds after which one who was refused may come again
 _REFUSALS = {
@@ -27,13 +28,6 @@ _REFUSALS = {
 
 class Held(msgspec.Struct, frozen=True):
     """The handshake is never answered."""
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Something to read."""
-
-    body: bytes
-    content_type: str = "application/json"
 
 
 class Door:
@@ -63,10 +57,8 @@ class Door:
             now: The same in seconds since 1970.
 
         """
-        if target == "/healthz":
-            return Page(b'{"status":"ok"}')
-        if target == "/":
-            return Page(msgspec.json.encode(self._endpoint.totals.report()) + b"\n")
+        if (shown := page(target, self._endpoint.totals)) is not None:
+            return shown
         answer = self._admission(target, headers, at, now)
         if isinstance(answer, Denied):
             self._endpoint.totals.refused += 1

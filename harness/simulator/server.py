@@ -28,10 +28,11 @@ from harness.simulator.access import Access, Admitted, Denied
 from harness.simulator.agenda import NEVER
 from harness.simulator.behaviour import SimulatedSession
 from harness.simulator.config import SessionConfig
-from harness.simulator.door import Door, Held, Page
+from harness.simulator.door import Door, Held
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.front import Front
 from harness.simulator.outbound import Framing, Out
+from harness.simulator.pages import Page
 
 __all__ = ["Connection", "Server"]
 

