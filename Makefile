@@ -26,7 +26,7 @@ test: .venv/ready .venv/k8s ## everything CI runs: style, types, unit, contract 
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m alone
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not alone"
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not alone"
 
 check: .venv/ready ## the fast part, before every commit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

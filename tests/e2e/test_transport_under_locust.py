@@ -15,7 +15,7 @@ from peers import listening, until
 
 LOCUSTFILE = Path(__file__).with_name("transport_locustfile.py")
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 class Crowd:
