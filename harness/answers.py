@@ -11,7 +11,7 @@ import msgspec
 
 from harness.audio import AudioFormat, first_audible
 from harness.cost import merge_usage
-from harness.open_turn import OpenTurn, Role, Round, Track
+from harness.open_turn import OVER, OpenTurn, Role, Round, Track
 from harness.playback import Playback
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
@@ -350,7 +350,7 @@ class Answers:
     def _text_done(self, event: TextDone | TranscriptDone, at: int, uncertainty: int) -> bool:
         track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
         whole = event.text if isinstance(event, TextDone) else event.transcript
-        if track.role is not Role.PREMATURE:
+        if track.role is not Role.PREMATURE and not track.open.closed:
             track.open.texts.append(whole or track.transcript)
         track.transcript = ""
         return False
@@ -365,6 +365,7 @@ class Answers:
         if track.transcript and track.role is not Role.PREMATURE:
             o.texts.append(track.transcript)
         if o.closed:
+            track.open = OVER
             return True
         if response.usage is not None:
             o.turn.usage = merge_usage(o.turn.usage, response.usage)

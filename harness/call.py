@@ -119,6 +119,7 @@ class Call(Line):
         if rng.random() < self.workload.tool_rate:
             self._asks = {"tool_choice": "required"}
         turn = self._speak(self._speech(what, rng))
+        del rng  # 2.5 kB that nobody needs while the answer is heard
         self._heard_out = listen is None
         self._listen(turn, listen)
         return self._returned(turn)

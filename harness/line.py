@@ -69,7 +69,7 @@ class Line:
         self._on_tape = on_tape
         self._stopping = stopping
         self._vad = workload.turn_detection != "none"
-        self._toolbox = Toolbox(tools, workload, rng=random.Random(self._seed))
+        self._toolbox = Toolbox(tools, workload, self._seed)
         self.recorder = (TurnRecorder if on_tape is None else TapedRecorder)(
             identity=identity,
             limits=_limits(workload),

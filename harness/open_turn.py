@@ -8,7 +8,7 @@ from harness.realtime.errors import RATE_LIMIT_CODES, ServerError
 from harness.realtime.events import LONGEST_CODE, Response, StatusDetails, TruncateItem
 from harness.records import Flag, Kind, Outcome, Phase, ToolCall, Turn
 
-__all__ = ["OpenTurn", "Role", "Round", "Track"]
+__all__ = ["OVER", "OpenTurn", "Role", "Round", "Track"]
 
 NS = 1_000_000_000
 
@@ -295,3 +295,13 @@ class OpenTurn:
                 segments[name] = segments.get(name, 0.0) + (boundary - before) / NS
                 before = boundary
         return segments
+
+
+def _over() -> OpenTurn:
+    over = OpenTurn(Turn(), Playback(0), vad=False)
+    over.closed = True
+    return over
+
+
+OVER = _over()
+"""Stands for a turn that has closed where only that matters, so that nobody keeps the turn."""

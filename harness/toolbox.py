@@ -33,25 +33,27 @@ class Toolbox:
         tools: Functions of the locustfile; none: a simulated backend, offered to the endpoint if
             the workload asks for tools.
         workload: How long the simulated backend takes, and how often it fails.
-        rng: The caller's randomness.
+        seed: Of the caller's randomness.
 
     """
 
-    def __init__(self, tools: Sequence[Any], workload: Workload, rng: random.Random) -> None:
+    def __init__(self, tools: Sequence[Any], workload: Workload, seed: int) -> None:
         self._backend: Backend = (
             Functions(tools)
             if tools
             else SimulatedTools(workload.tool_latency, workload.tool_failure_rate)
         )
-        self._rng = rng
+        self._seed = seed
+        self._rng: random.Random | None = None  # 2.5 kB that most callers don't need
         self._waiting: list[DueAnswer] = []
         offered = bool(tools or workload.tool_rate or workload.tool_choice)
         self.schemas: list[dict[str, Any]] = self._backend.schemas if offered else []
 
     def take(self, requests: Sequence[ToolRequest]) -> None:
         """Ask the backend; a locustfile's function runs here, in the caller's greenlet."""
+        rng = self._rng = self._rng or random.Random(self._seed)
         for request in requests:
-            answer = self._backend.answer(request.name, request.arguments, self._rng)
+            answer = self._backend.answer(request.name, request.arguments, rng)
             due = monotonic_ns() + int(answer.delay * 1e9)
             self._waiting.append(DueAnswer(request, answer, due))
 

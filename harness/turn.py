@@ -9,7 +9,7 @@ decided here and in ``answers``, and nowhere else. No clock, no socket.
 from harness.answers import Answers
 from harness.audio import AudioFormat
 from harness.limits import Limit, Limits
-from harness.open_turn import OpenTurn
+from harness.open_turn import OVER, OpenTurn
 from harness.realtime.events import TruncateItem
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Turn
 
@@ -167,6 +167,9 @@ class TurnRecorder(Answers):
         self._open.remove(o)
         if self._follow_up is o:
             self._follow_up = None
+        for track in self._tracks.values():
+            if track.open is o and track not in o.tracks:
+                track.open = OVER
         o.turn.audio_received_s = o.received / 1e9
         self.finished.append(o.close(outcome, phase, code, self.limits, now))
 

@@ -115,7 +115,6 @@ class Session:
         state: How far it has come.
         session_id: As the server named it.
         model: As the server stated it, ours until then.
-        config: The session object of the last ``session.created`` or ``session.updated``.
         input_format: What the server takes: of ``session.updated``, else ``session.created``, else
             as asked for.
         output_format: What the server sends, likewise.
@@ -135,12 +134,12 @@ class Session:
         self.state = State.CONNECTING
         self.session_id: str | None = None
         self.model = model
-        self.config: dict[str, Any] = {}
         self.input_format = input_format
         self.output_format = output_format
         self.turn_detection = "none"
         self.uncommitted_bytes = 0
-        self._asked: dict[str, Any] = {}  # of the last session.update
+        self._stated = False  # the server has said how the session is configured
+        self._asked: dict[str, Any] = {}  # of the last session.update, until it is answered
         self._commits = 0  # ours, not yet acknowledged
         self._deviations = Deviations()
         self._responses = Responses(self._deviations)
@@ -238,7 +237,7 @@ class Session:
     def _send_update(self, event: ev.UpdateSession) -> None:
         self._asked = event.session
         self.turn_detection = _turn_detection(event.session) or self.turn_detection
-        if not self.config:
+        if not self._stated:
             self._take_formats(event.session)
 
     def _send_append(self, event: ev.Append) -> None:
@@ -327,7 +326,7 @@ class Session:
         stated = event.session
         if stated is None:
             return
-        self.config = stated
+        self._stated = True
         if isinstance(name := stated.get("id"), str):
             self.session_id = name
         if isinstance(name := stated.get("model"), str):
@@ -346,6 +345,7 @@ class Session:
             asked, granted = read(self._asked), read(stated)
             if asked is not None and granted is not None and asked != granted:
                 self.deviate("config_ignored", name)
+        self._asked = {}
 
     def _committed(self, _: ev.BufferCommitted) -> None:
         if self._commits:

@@ -76,7 +76,7 @@ RECEIVED = st.sampled_from(conversation()) | st.binary(max_size=40)
 
 def snapshot(session):
     return (
-        *(session.state, session.config, session.uncommitted_bytes, session.input_format),
+        *(session.state, session.uncommitted_bytes, session.input_format),
         *(session.output_format, {name: set(items) for name, items in session.active.items()}),
         *(dict(session.deviations), session.session_id, session.model),
     )
