@@ -1,5 +1,5 @@
 """
-What the endpoint did: which response belongs to which turn, and what of it is the answer.
+What the endpoint did, folded into the turns its responses belong to: audio, text, calls, ends.
 
 Events enter with their receive instants, in integer nanoseconds of the monotonic clock.
 """
@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from harness.attribution import Attribution
 from harness.audio import AudioFormat, first_audible
 from harness.cost import merge_usage
-from harness.open_turn import OVER, OpenTurn, Role, Round, Track
-from harness.playback import Playback
+from harness.open_turn import OVER, Role, Round, Track
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
     ArgumentsDelta,
@@ -35,11 +35,9 @@ from harness.realtime.events import (
     TranscriptDelta,
     TranscriptDone,
 )
-from harness.records import Flag, Identity, Kind, ToolCall, Turn
+from harness.records import Flag, Identity, ToolCall, Turn
 
 __all__ = ["Answers", "ToolRequest"]
-
-KEPT_TRACKS = 32  # responses whose late events are still told apart from unknown ones
 
 
 class ToolRequest(msgspec.Struct, frozen=True):
@@ -52,7 +50,7 @@ class ToolRequest(msgspec.Struct, frozen=True):
     at: int  # ns, when it was complete
 
 
-class Answers:
+class Answers(Attribution):
     """
     The responses of one conversation, folded into its open turns.
 
@@ -74,37 +72,12 @@ class Answers:
         vad: bool = False,
         tool_rounds: int = 8,
     ) -> None:
-        self.identity = identity
-        self.buffer = buffer
+        super().__init__(identity=identity, buffer=buffer, vad=vad)
         self.format = format
-        self.vad = vad
         self.tool_rounds = tool_rounds
-        self.turns = 0
-        self.responses = 0
         self.audio_received_ns = 0
         self.stale_ns = 0  # received after its turn was interrupted or closed: never heard
         self.requests: list[ToolRequest] = []  # complete calls that the caller has not taken yet
-        self._open: list[OpenTurn] = []
-        self._tracks: dict[str | None, Track] = {}
-        self._newest: Track | None = None
-        self._commit_at: int | None = None
-        self._follow_up: OpenTurn | None = None
-        self._idle = False  # the endpoint waited for the caller in vain, and will say so
-
-    def begin(self, kind: Kind, *, due: int, at: int | None, said: str = "") -> Turn:
-        """Open a turn: its first frame, or its request, was due and written at these instants."""
-        who = self.identity
-        turn = Turn(
-            **{name: getattr(who, name) for name in who.__struct_fields__},
-            turn=self.turns,
-            kind=kind,
-            said=said,
-            due_at=due,
-            written_at=at,
-        )
-        self.turns += 1
-        self._open.append(OpenTurn(turn, Playback(self.buffer), vad=self.vad))
-        return turn
 
     def receive(self, event: object, at: int, uncertainty: int = 0) -> bool:
         """
@@ -121,7 +94,8 @@ class Answers:
         data = event.delta
         if not data:
             return False
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        response_id = event.response_id
+        track = self._tracks.get(response_id) or self._implied(response_id, at)
         o = track.open
         track.bytes += len(data)
         whole = self.format.nanoseconds(track.bytes)
@@ -174,94 +148,8 @@ class Answers:
         index = first_audible(data[:usable], self.format)
         return None if index is None else max(0, self.format.nanoseconds(index * size - carried))
 
-    def _created(self, event: ResponseCreated, at: int, uncertainty: int) -> bool:
-        response_id = event.response.id if event.response else None
-        if response_id is None:
-            response_id = f"unnamed-{self.responses}"
-        if response_id not in self._tracks:
-            self._begin_response(response_id, at, uncertainty)
-        return True
-
-    def _implied(self, response_id: str | None, at: int) -> Track:
-        """The response of an event that names none, or one that was never created."""
-        if response_id is None and self._newest is not None:
-            return self._newest
-        return self._begin_response(response_id or f"unnamed-{self.responses}", at, 0)
-
-    def _begin_response(self, response_id: str, at: int, uncertainty: int) -> Track:
-        o, role = self._belongs(at)
-        self._idle = False
-        track = Track(response_id, o, role, at)
-        self.responses += 1
-        while len(self._tracks) >= KEPT_TRACKS:
-            del self._tracks[next(iter(self._tracks))]
-        self._tracks[response_id] = self._newest = track
-        o.tracks.append(track)
-        o.turn.response_ids.append(response_id)
-        match role:
-            case Role.ANSWER:
-                o.answer = track
-                self._mark(o, "created", at, uncertainty)
-            case Role.FOLLOW_UP:
-                o.rounds[-1].created = at
-                o.follow_up_at = self._follow_up = None
-                o.final = None
-                o.playback.pause()
-            case Role.PREMATURE:
-                o.premature = True
-                o.flag(Flag.PREMATURE)
-            case Role.SECOND:
-                o.flag(Flag.SECOND_ANSWER)
-        return track
-
-    def _belongs(self, at: int) -> tuple[OpenTurn, Role]:
-        """Which turn a response created ``at`` belongs to, and as what."""
-        if self._follow_up is not None:
-            return self._follow_up, Role.FOLLOW_UP
-        if not self._open:
-            turn = self.begin(Kind.UNSOLICITED, due=at, at=None)
-            self._open[-1].speech_end = at
-            if self._idle:
-                turn.flags.append(Flag.IDLE_TIMEOUT)
-        o = self._open[-1]
-        end, commit = o.speech_end, self._commit_at
-        early = end is None or at < end
-        if o.turn.kind is Kind.SPEECH and end is not None and commit is not None:
-            early = early or commit < end
-        if early:
-            return o, Role.PREMATURE
-        return o, Role.ANSWER if o.answer is None else Role.SECOND
-
-    def _detected(self, event: SpeechStopped, at: int, uncertainty: int) -> bool:
-        if not self.vad:
-            return False
-        self._commit_at = at
-        o = self._open[-1] if self._open else None
-        if o is not None and o.speech_end is not None and at >= o.speech_end and o.answer is None:
-            o.detected = at
-            self._mark(o, "detected", at, uncertainty, again=True)
-        return True
-
-    def _committed(self, event: BufferCommitted, at: int, uncertainty: int) -> bool:
-        if not self.vad:
-            return False
-        before, self._commit_at = self._commit_at, at
-        o = self._open[-1] if self._open else None
-        # A server without speech_stopped tells by the commit alone that it noticed.
-        waiting = o is not None and o.detected is None and o.answer is None
-        if o is not None and waiting and o.speech_end is not None:
-            alone = before is None or before < o.turn.due_at
-            if alone and at >= o.speech_end:
-                o.detected = at
-                self._mark(o, "detected", at, uncertainty)
-        return True
-
-    def _idle_timeout(self, event: IdleTimeout, at: int, uncertainty: int) -> bool:
-        self._idle = True
-        return False
-
     def _item_added(self, event: OutputItemAdded, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        track = self._track(event.response_id, at)
         item = event.item
         if item is None or item.type != "function_call" or not self._waits_for_call(track):
             return False
@@ -275,7 +163,7 @@ class Answers:
         return not track.open.closed and track.role is not Role.PREMATURE
 
     def _item_done(self, event: OutputItemDone, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        track = self._track(event.response_id, at)
         item = event.item
         if item is None or track.open.closed:
             return False
@@ -286,7 +174,7 @@ class Answers:
         return self._complete(track, item, at, uncertainty)
 
     def _arguments_delta(self, event: ArgumentsDelta, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        track = self._track(event.response_id, at)
         if event.call_id is not None and self._waits_for_call(track):
             self._call(track, event.call_id, None, None)
             track.open.arguments[event.call_id] += event.delta
@@ -294,7 +182,7 @@ class Answers:
         return False
 
     def _arguments_done(self, event: ArgumentsDone, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        track = self._track(event.response_id, at)
         if track.open.closed:
             return False
         item = Item(call_id=event.call_id, name=event.name, arguments=event.arguments)
@@ -338,7 +226,7 @@ class Answers:
         return True
 
     def _text(self, event: TextDelta | TranscriptDelta, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        track = self._track(event.response_id, at)
         track.transcript += event.delta
         o = track.open
         if event.delta and not o.closed and track.role in (Role.ANSWER, Role.FOLLOW_UP):
@@ -348,7 +236,7 @@ class Answers:
         return False
 
     def _text_done(self, event: TextDone | TranscriptDone, at: int, uncertainty: int) -> bool:
-        track = self._tracks.get(event.response_id) or self._implied(event.response_id, at)
+        track = self._track(event.response_id, at)
         whole = event.text if isinstance(event, TextDone) else event.transcript
         if track.role is not Role.PREMATURE and not track.open.closed:
             track.open.texts.append(whole or track.transcript)
@@ -357,7 +245,7 @@ class Answers:
 
     def _done(self, event: ResponseDone, at: int, uncertainty: int) -> bool:
         response = event.response or Response()
-        track = self._tracks.get(response.id) or self._implied(response.id, at)
+        track = self._track(response.id, at)
         o = track.open
         if track not in o.tracks:
             return False
@@ -398,18 +286,6 @@ class Answers:
             o.turn.marks.setdefault("done", at)
             o.follow_up_at = None
         return True
-
-    def _find(self, turn: Turn) -> OpenTurn | None:
-        return next((o for o in self._open if o.turn is turn), None)
-
-    @staticmethod
-    def _mark(o: OpenTurn, name: str, at: int, uncertainty: int, *, again: bool = False) -> None:
-        marks = o.turn.marks
-        if not again and marks.get(name) is not None:
-            return
-        marks[name] = at
-        if uncertainty:
-            o.turn.uncertainty[name] = uncertainty
 
 
 _FOLD: dict[type, Callable[[Answers, Any, int, int], bool]] = {
