@@ -19,10 +19,17 @@ help: ## what one can do
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r k8s/requirements.txt
 	@touch $@
 
+# A client library that wants an older websockets: a folder of its own in front of .venv.
+.venv/agents/ready: .venv/ready tests/contract/agents/requirements.txt
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--target $(@D) -r tests/contract/agents/requirements.txt
+	@touch $@
+
 demo: .venv/ready ## a short load test against the embedded simulator, report at the end
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/locust -f locustfiles/realtime.py --headless -u 24 -r 6 -t 100s
 
-test: .venv/ready .venv/k8s ## everything CI runs: style, types, unit, contract and e2e tests
+test: .venv/ready .venv/k8s .venv/agents/ready ## everything CI runs: style, types, unit, contract and e2e tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m alone
@@ -53,6 +60,9 @@ lock: .venv/ready ## pin what pyproject.toml asks for, with hashes
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 		--no-emit-index-url --no-emit-find-links --constraint requirements.txt --upgrade \
 		-o k8s/requirements.txt k8s/requirements.in
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+		--no-emit-index-url --no-emit-find-links --no-deps --upgrade \
+		-o tests/contract/agents/requirements.txt tests/contract/agents/requirements.in
 
 clean: ## forget .venv and caches; runs stay
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,8 +4,7 @@ from functools import cache
 
 import pytest
 from dialogue import Dialogue, silence, speech
-from openai.types.realtime import RealtimeServerEvent
-from pydantic import TypeAdapter
+from judge import SERVER, judged
 
 from harness.realtime.events import SERVER_EVENTS
 
@@ -97,9 +96,41 @@ def refused():
     return caller
 
 
+def idle():
+    vad = {"type": "server_vad", "idle_timeout_ms": 5000}
+    caller = Dialogue(configure={"turn_detection": vad}, answer="1s", speed=0)
+    caller.append(speech(0.5) + silence(9.0))
+    return caller
+
+
+def limited():
+    caller = Dialogue(configure={}, requests_per_minute=1, session_cap=60.0)
+    for _ in range(2):
+        caller.say(speech(0.2))
+        caller.wait(5000)
+    caller.wait(60_000)
+    return caller
+
+
+def struck():
+    caller = Dialogue(configure={}, faults=["fail=50%", "incomplete=50%"], answer="1s")
+    for _ in range(8):
+        caller.say(speech(0.2))
+        caller.wait(3000)
+    return caller
+
+
+def written_down():
+    caller = Dialogue(type="transcription")
+    audio = {"input": {"transcription": {"model": "gpt-4o-transcribe"}}}
+    caller.send("session.update", session={"type": "transcription", "audio": audio})
+    caller.append(speech(0.5) + silence(1.0))
+    return caller
+
+
 CONVERSATIONS = (
     *(push_to_talk, open_microphone, semantic, telephone),
-    *(typed, tool, cancelled, refused),
+    *(typed, tool, cancelled, refused, idle, limited, struck, written_down),
 )
 NEVER_SENT = {
     "conversation.created",
@@ -107,7 +138,6 @@ NEVER_SENT = {
     "conversation.item.input_audio_transcription.failed",
     "conversation.item.input_audio_transcription.segment",
     "input_audio_buffer.dtmf_event_received",
-    "input_audio_buffer.timeout_triggered",
     "output_audio_buffer.cleared",
     "output_audio_buffer.started",
     "output_audio_buffer.stopped",
@@ -124,17 +154,8 @@ def heard_in(conversation):
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda function: function.__name__)
 def test_every_event_is_what_the_types_of_the_api_say(conversation):
-    judge = TypeAdapter(RealtimeServerEvent)
-
     for event in heard_in(conversation):
-        judged = judge.validate_python(event)
-        # The union falls back to a loose match; the name must lead to the event's own type.
-        assert judged.type == event["type"]
-        required = {
-            name for name, field in type(judged).model_fields.items() if field.is_required()
-        }
-        assert required <= set(event)
-        assert not judged.model_extra
+        judged(event, SERVER)
 
 
 def test_these_conversations_show_every_event_that_the_simulator_has():
@@ -142,3 +163,14 @@ def test_these_conversations_show_every_event_that_the_simulator_has():
 
     mcp = {name for name in SERVER_EVENTS if "mcp" in name}
     assert sent == SERVER_EVENTS - mcp - NEVER_SENT
+
+
+def test_these_conversations_show_every_way_a_response_ends():
+    done = [
+        event["response"]["status"]
+        for conversation in CONVERSATIONS
+        for event in heard_in(conversation)
+        if event["type"] == "response.done"
+    ]
+
+    assert set(done) == {"completed", "cancelled", "failed", "incomplete"}
