@@ -38,6 +38,12 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image: Rate = Rate()
     minute: Usd | None = None  # USD per minute of audio
 
+    @property
+    def of_answers(self) -> bool:
+        """Whether it says what spoken conversations cost: text and audio, in and out."""
+        rates = (self.text.input, self.text.output, self.audio.input, self.audio.output)
+        return None not in rates
+
 
 class Prices(msgspec.Struct, frozen=True):
     """A price table and the day it was true."""

@@ -86,7 +86,7 @@ class Line:
             instructions=instructions,
             listener=self.recorder.receive,
         )
-        self._logbook = Logbook(self.connection, self.recorder, on_session, workload.transcription)
+        self._logbook = Logbook(self.connection, self.recorder, on_session, workload)
         self._microphone: Microphone | None = None
         self._event_ids = 0
         self._asks: dict[str, Any] | None = None  # what the next response.create asks for

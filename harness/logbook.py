@@ -7,7 +7,8 @@ from time import monotonic_ns
 from typing import Any
 
 from harness.connection import Connection
-from harness.cost import Prices, cost_usd, load_prices, merge_usage
+from harness.cost import cost_usd, load_prices, merge_usage
+from harness.options import Workload
 from harness.pacer import Microphone
 from harness.records import Phase, Session, SessionOutcome, Turn
 from harness.turn import TurnRecorder
@@ -27,7 +28,7 @@ class Logbook:
         connection: Whose sessions they are.
         recorder: Of their turns; its counts go on from session to session.
         on_session: Given each record.
-        transcriber: The model that transcribes what the caller says, if any: it has its own price.
+        workload: Whose prices are these, and which model transcribes: it has a price of its own.
 
     """
 
@@ -36,12 +37,13 @@ class Logbook:
         connection: Connection,
         recorder: TurnRecorder,
         on_session: Callable[[Session], None],
-        transcriber: str | None,
+        workload: Workload,
     ) -> None:
         self._connection = connection
         self._recorder = recorder
         self._on_session = on_session
-        self._transcriber = transcriber
+        self._transcriber = workload.transcription
+        self._prices = workload.prices or _shipped_prices()
         self._open = False
         self._begin()
 
@@ -67,7 +69,7 @@ class Logbook:
         if turn.usage is None:
             return
         turn.cost_usd = cost_usd(
-            turn.model, turn.usage, _prices(), transcription_model=self._transcriber
+            turn.model, turn.usage, self._prices, transcription_model=self._transcriber
         )
         self._usage = merge_usage(self._usage, turn.usage)
         if turn.cost_usd is not None:
@@ -142,6 +144,4 @@ class Logbook:
         record.usage, record.cost_usd = self._usage, self._cost_usd
 
 
-@cache
-def _prices() -> Prices:
-    return load_prices()
+_shipped_prices = cache(load_prices)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.audio import PCM16, PCMA, PCMU, AudioFormat
+from harness.cost import Prices, load_prices
 from harness.durations import Distribution, parse_distribution, parse_duration
 
 __all__ = [
@@ -80,6 +81,9 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: Path | None = None
     send_key_to: str | None = None
+    max_cost: float | None = None  # USD that a run may spend
+    prices: Prices | None = None  # None: the shipped table
+    free: tuple[str, ...] = ()  # hosts that cost nothing, whatever they are called
     timeouts: Timeouts = Timeouts()
 
 
@@ -182,6 +186,27 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def _usd(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"must be an amount of USD above 0, not {text!r}")
+    return value
+
+
+def _prices(text: str) -> Prices:
+    return load_prices(_file(text))
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(filter(None, (part.strip().lower() for part in text.split(";"))))
+    if any("/" in name or " " in name for name in names):
+        raise ValueError("must be the name of a host alone, like gateway.example")
+    return names
+
+
 def _format(text: str) -> AudioFormat:
     return FORMATS[text]
 
@@ -225,6 +250,9 @@ OPTIONS = (
     Option(flag="--ephemeral-keys", default="", switch=True, parse=_yes, form=False, help="Dial each session with a key of short life, asked for by POST …/realtime/client_secrets."),
     Option(flag="--ca-file", parse=_file, form=False, metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
     Option(flag="--send-key-to", form=False, metavar="HOST", help="Allow the API key to go to this host though it was not the one given at start."),
+    Option(flag="--max-cost", parse=_usd, form=False, metavar="USD", help="What a run may cost: then callers hang up, and it ends with what it has. Hosts that cost money need it."),
+    Option(flag="--prices", parse=_prices, form=False, metavar="FILE", help="Price table (TOML) instead of the shipped one."),
+    Option(flag="--free", repeat=True, parse=_hosts, form=False, metavar="HOST", help="A host that costs nothing though it is neither on this machine nor in a private network; repeatable."),
     Option(flag="--run-dir", default="runs", form=False, workload=False, metavar="DIR", help="Folder in which each run makes its own."),
     Option(flag="--metrics-port", parse=_whole(1, 65535), form=False, workload=False, metavar="PORT", help="Serve Prometheus metrics here; the web UI serves them at /metrics too."),
 )  # fmt: skip

@@ -17,7 +17,10 @@ from harness.verdict import Level, unproven
 
 __all__ = ["Comparison", "Statement", "Tolerance", "compare_runs"]
 
-UNCOMPARED = {"run_dir", "metrics_port", "slo", "header", "session", "max_cost", "prices", "record"}
+UNCOMPARED = {
+    *("run_dir", "metrics_port", "slo", "header", "session", "record"),
+    *("max_cost", "prices", "free"),
+}
 COUNTED = ("turns", "sessions", "audio_gaps")  # all else are latencies
 LOAD_APART = 0.1  # of the larger number of open sessions
 HOPELESS = 100  # times the turns there are: nobody runs that many

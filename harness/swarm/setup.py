@@ -9,6 +9,7 @@ import msgspec
 
 from harness.corpus import Corpus, CorpusError, load_corpus
 from harness.options import OPTIONS, Workload, parse_option, parse_workload
+from harness.paid import check_money
 from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
 from harness.slo import parse_slo
 
@@ -68,6 +69,7 @@ def read_setup(
             workload, headers=(*_secret_headers(environ), *workload.headers)
         )
         endpoints = {host: _endpoint(host, workload, given_hosts, dials, environ) for host in hosts}
+        check_money(endpoints.values(), workload)
         corpus = load_corpus(workload.corpus)
     except (ValueError, CorpusError) as error:
         raise SetupError(str(error)) from None

@@ -58,6 +58,9 @@ def test_a_wrong_value_of_any_field_is_told_in_the_ui_and_nothing_starts(web_ui)
     unreachable = web_ui.post("/swarm", **form | {"host": "ws://127.0.0.1:9"})
     assert not unreachable["success"]
     assert "127.0.0.1:9" in unreachable["message"]
+    paid = web_ui.post("/swarm", **form | {"host": "wss://192.88.99.9"})
+    assert not paid["success"]
+    assert "costs money: say how much by --max-cost" in paid["message"]
     assert web_ui.state() == "ready"
     assert not (web_ui.locust.folder / "runs" / "latest").exists()
 

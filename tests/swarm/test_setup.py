@@ -24,7 +24,7 @@ def test_the_key_goes_to_the_host_given_at_start():
 
 
 def test_another_host_is_dialled_without_the_key_and_that_is_said():
-    found = setup(hosts=["wss://elsewhere.example"])
+    found = setup(hosts=["wss://elsewhere.example"], free="elsewhere.example")
 
     (endpoint,) = found.endpoints.values()
     assert not endpoint.api_key
@@ -45,6 +45,7 @@ def test_secret_headers_come_from_the_environment():
         ({"hosts": ()}, "there is no host to call: name one with --host"),
         ({"hosts": ("ftp://x",)}, "--host: a host begins with"),
         ({"hosts": ("wss://api.openai.com",), "environ": {}}, "takes no one without a key"),
+        ({"hosts": ("wss://api.openai.com",)}, "costs money: say how much by --max-cost"),
         ({"turns": "0"}, "--turns: must be a whole number"),
         ({"slo": "speed<1"}, "'speed<1' is no objective"),
         ({"environ": {"REALTIME_HEADERS": "nonsense"}}, "REALTIME_HEADERS: must look like"),
@@ -66,6 +67,6 @@ def test_a_folder_without_audio_is_one_line(tmp_path):
 def test_a_master_needs_no_key():
     hosts = ("wss://api.openai.com",)
 
-    found = setup(hosts=hosts, given=hosts, environ={}, dials=False)
+    found = setup(hosts=hosts, given=hosts, environ={}, dials=False, max_cost="1")
 
     assert found.targets == "wss://api.openai.com:443"
