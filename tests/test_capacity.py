@@ -1,0 +1,159 @@
+"""The search for a capacity, on crowds in virtual time."""
+
+import heapq
+import random
+
+import pytest
+from rundirs import answered
+
+from bench.knee import Crowd, knee
+from harness.capacity import Plan, Search
+from harness.share import share_of
+from harness.slo import parse_slo
+
+EPOCH = 1_790_000_000.0
+
+
+def shares(text="ttfa:p95<0.8s"):
+    return [share_of(each) for each in parse_slo(text)]
+
+
+def crowd(places, seed=1):
+    """Answers made in 0.8 s, of which 0.3 to the first audio; about 5 s from there to the next."""
+    rng = random.Random(seed)
+    return Crowd(
+        places,
+        first=lambda: 0.3,
+        making=lambda: 0.5,
+        between=lambda: 4 + rng.lognormvariate(0, 0.3),
+    )
+
+
+class World:
+    """Callers who do as a search says, one second after the other; turns are told as they end."""
+
+    def __init__(self, people, search, *, deaf_after=None):
+        self.people, self.search = people, search
+        self._ended, self._deaf_after = [], deaf_after
+
+    def run(self, most=7200):
+        callers = 0
+        for now in range(most):
+            wanted = self.search.tick(EPOCH + now, callers)
+            if wanted is None:
+                return now
+            if wanted != callers and self.callers_come:
+                self.people.call(wanted)
+                callers = wanted
+            for turn in self.people.until(now + 1.0):
+                heapq.heappush(self._ended, (turn.ended, turn.asked, turn.ttfa, turn.caller))
+            while self._ended and self._ended[0][0] < now + 1:
+                _, asked, ttfa, caller = heapq.heappop(self._ended)
+                record = answered(ttfa=ttfa, caller=caller, call=int(asked / 25))
+                self.search.on_record(record, EPOCH + asked, EPOCH + now + 1)
+        raise AssertionError("it never ends")
+
+    callers_come = True
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("places", [4, 16])
+def test_a_known_knee_is_found_within_a_tenth(places, seed):
+    true = knee(lambda: crowd(places), 0.8, 0.05, 400)
+    search = Search(shares(), Plan(start=4))
+
+    World(crowd(places, seed), search).run()
+
+    assert search.ended == "found"
+    assert search.holds == pytest.approx(true, rel=0.1, abs=1)
+    assert search.holds < search.breaks
+
+
+def test_it_grows_then_halves_and_looks_for_recovery_after_each_step_that_broke():
+    search = Search(shares(), Plan(start=8))
+
+    World(crowd(16), search).run()
+
+    kinds = [step.kind for step in search.steps]
+    grown = [step.callers for step in search.steps if step.kind == "grow"]
+    assert grown == [8 * 2**n for n in range(len(grown))]
+    assert set(kinds[: len(grown)]) == {"grow"}
+    for before, after in zip(search.steps, search.steps[1:], strict=False):
+        assert (after.kind == "recover") == (before.holds is False)
+    for step in search.steps:
+        assert step.until - step.since >= 8 * 2  # fewer seconds tell nothing of their spread
+        if step.kind == "recover":
+            assert 0 < step.recovery_s < 120
+        assert step.broke == ([] if step.holds else ["ttfa:p95<0.8s"])
+
+
+def test_an_endpoint_that_carries_all_that_may_call_has_at_least_that():
+    search = Search(shares(), Plan(start=10, most=30))
+
+    World(crowd(100), search).run()
+
+    assert (search.ended, search.holds, search.breaks) == ("most", 30, None)
+
+
+def test_one_that_never_keeps_its_objective_carries_nobody():
+    search = Search(shares("ttfa:p95<0.2s"), Plan(start=4))
+
+    World(crowd(8), search).run()
+
+    assert (search.holds, search.ended) == (0, "no recovery")
+
+
+def test_callers_who_never_come_end_the_search():
+    search = Search(shares(), Plan(start=4))
+    world = World(crowd(8), search)
+    world.callers_come = False
+
+    assert world.run() == pytest.approx(90, abs=2)
+    assert search.ended == "not reached"
+
+
+def test_what_broke_is_named_by_the_evidence():
+    search = Search(shares("ttfa:p95<0.8s; ttfa:p50<0.7s; ttfa:p90<60s"), Plan(start=64))
+
+    World(crowd(4), search).run()
+
+    assert set(search.steps[0].broke) == {"ttfa:p95<0.8s", "ttfa:p50<0.7s"}
+
+
+def test_turns_before_all_have_settled_do_not_count():
+    search = Search(shares(), Plan(start=4, settle=10))
+    search.tick(EPOCH, 0)
+    search.tick(EPOCH + 1, 4)
+    for second in range(11):
+        search.on_record(answered(ttfa=9.0, call=second), EPOCH + second, EPOCH + second)
+
+    assert search.judged == 0
+    search.on_record(answered(ttfa=9.0), EPOCH + 11, EPOCH + 12)
+    assert search.judged == 1
+
+
+def test_fast_turns_alone_prove_nothing_while_slow_ones_may_still_come():
+    """Turns begun after one that took 30 s to end are not all there yet."""
+    search = Search(shares(), Plan(start=4, settle=0))
+    search.tick(EPOCH, 4)
+    search.tick(EPOCH, 4)
+    search.on_record(answered(ttfa=0.5), EPOCH, EPOCH + 30)
+    for number in range(400):
+        at = EPOCH + number / 10
+        search.on_record(answered(ttfa=0.5, call=number), at, at + 2)
+
+    search.tick(EPOCH + 40, 4)
+    assert search.step.holds is None
+    search.tick(EPOCH + 60, 4)
+    assert search.steps[0].holds is True
+
+
+def test_what_is_not_decided_in_time_goes_by_what_is_likelier():
+    search = Search(shares("turns:failed<1%"), Plan(start=4, settle=0, longest=60))
+    search.tick(EPOCH, 4)
+    search.tick(EPOCH, 4)
+    for number in range(30):
+        search.on_record(answered(call=number), EPOCH + 2 * number, EPOCH + 2 * number)
+    search.tick(EPOCH + 61, 4)
+
+    assert (search.steps[0].holds, search.steps[0].decided) == (True, False)
