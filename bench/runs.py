@@ -8,12 +8,13 @@ from pathlib import Path
 from time import monotonic
 
 import msgspec
+import psutil
 
-from bench.endpoint import Endpoint
 from bench.results import Measured, Result, result
 from bench.workload import Job, Plan, simulator_options, turn_seconds
+from harness.simulator.process import SimulatorProcess
 
-__all__ = ["CLIENTS", "repeat", "run"]
+__all__ = ["CLIENTS", "cpu_seconds", "repeat", "run"]
 
 # "whole worker", with Locust, belongs here once it can be told when to begin and when to end.
 CLIENTS = {
@@ -50,7 +51,8 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        with Endpoint(simulator_options(plan.utterance), cores[1], folder) as endpoint:
+        options = simulator_options(plan.utterance)
+        with SimulatorProcess(options, folder / "truth.jsonl", core=cores[1]) as endpoint:
             job = Job(
                 url=endpoint.url,
                 sessions=sessions,
@@ -65,7 +67,7 @@ def run(
         return result(client, job, repetition, measured, endpoint.truth(), endpoint_cpu)
 
 
-def _measure(client: str, job: Job, endpoint: Endpoint) -> float:
+def _measure(client: str, job: Job, endpoint: SimulatorProcess) -> float:
     """Let a client do its job; the share of its core that the endpoint used meanwhile."""
     process = subprocess.Popen(
         [sys.executable, "-m", CLIENTS[client]],
@@ -79,8 +81,14 @@ def _measure(client: str, job: Job, endpoint: Endpoint) -> float:
         process.stdin.write(msgspec.json.encode(job).decode() + "\n")
         process.stdin.flush()
         # It says a word when it begins to measure, and one when it ends.
-        marks = [(monotonic(), endpoint.cpu_seconds()) for _ in process.stdout]
+        marks = [(monotonic(), cpu_seconds(endpoint.pid)) for _ in process.stdout]
     if process.returncode or len(marks) != 2:
         raise RuntimeError(f"the client {client} failed")
     (began, before), (ended, after) = marks
     return (after - before) / (ended - began)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, user and system."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system

@@ -15,10 +15,10 @@ from harness.audio import PCM16
 from harness.corpus import load_corpus
 from harness.errors import CommandError
 from harness.records import Health, Session, Turn
-from harness.selftest.endpoint import Endpoint
 from harness.selftest.outcome import Evidence
 from harness.selftest.scenes import ENDPOINTS, FRAME_MS, SCENES, Scene, cast
 from harness.selftest.truth import Line
+from harness.simulator.process import SimulatorProcess
 
 __all__ = ["play"]
 
@@ -57,10 +57,10 @@ def play(
         certificate = _certificate(folder) if tls else ()
         running = {
             endpoint: stack.enter_context(
-                Endpoint(
+                SimulatorProcess(
                     (*endpoints[endpoint], *certificate),
                     folder / f"{endpoint}.jsonl",
-                    cores[1] if cores else None,
+                    core=cores[1] if cores else None,
                 )
             )
             for endpoint in {scene.endpoint for scene in scenes if parts[scene.name]}
@@ -129,11 +129,11 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def _evidence(run: Path, endpoints: Sequence[Endpoint]) -> Evidence:
+def _evidence(run: Path, endpoints: Sequence[SimulatorProcess]) -> Evidence:
     lines: dict[str, Line] = {}
     late = 0.0
     for endpoint in endpoints:
-        responses, totals = endpoint.log()
+        responses, totals = endpoint.truth(), endpoint.totals()
         lines |= {line.response_id: line for line in msgspec.convert(responses, list[Line])}
         late = max(late, totals["first_delta_lateness_s"]["p99"])
     sessions = _records(run / "sessions.jsonl", Session)

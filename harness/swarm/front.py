@@ -11,11 +11,11 @@ import gevent
 from gevent.event import Event
 
 from harness import __version__
+from harness.errors import CommandError
 from harness.sinks.prometheus import Page
 from harness.sinks.rundir import RunDirectory, RunDirectoryError
 from harness.sinks.tally import Labels, Tally, merge
 from harness.swarm.cli_options import safe_values
-from harness.swarm.embedded import SimulatorError
 from harness.swarm.gate import Gate
 from harness.swarm.guard import LOOK, Deed, OvershootGuard
 from harness.swarm.headline import Row, headline
@@ -100,7 +100,7 @@ class FrontStation(Station):
             self._check_web_port()
             self.gate.open()
             self._serve(metrics_page(self.tally))
-        except (ValueError, RunDirectoryError, SimulatorError) as error:
+        except (ValueError, RunDirectoryError, CommandError) as error:
             self.refuse(str(error))
 
     def refuse(self, reason: str) -> None:
@@ -193,7 +193,7 @@ class FrontStation(Station):
             options=safe_values(vars(self.options)),
             target=setup.targets,
             load=self._load(),
-            truth=self.gate.simulator.truth if self.gate.simulator else None,
+            truth=self.gate.simulator.log if self.gate.simulator else None,
         )
         directory = RunDirectory.create(Path(self.options.run_dir), run)
         return Recording(directory, self.abandon)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.simulator.process import SimulatorProcess
 from harness.sinks.rundir import check_writable
 from harness.swarm.cli_options import check_values
-from harness.swarm.embedded import EmbeddedSimulator
+from harness.swarm.embedded import embedded_simulator
 from harness.swarm.preflight import probe_targets
 from harness.swarm.setup import Setup, SetupError
 from harness.swarm.station import Station, say
@@ -37,7 +38,7 @@ class Gate:
         self._station = station
         self._dials = dials
         self.given_hosts: list[str] = []
-        self.simulator: EmbeddedSimulator | None = None
+        self.simulator: SimulatorProcess | None = None
 
     def open(self) -> None:
         """
@@ -46,7 +47,7 @@ class Gate:
         Raises:
             ValueError: If the options or the target make no sense.
             RunDirectoryError: If no run can be recorded.
-            SimulatorError: If the simulator does not start.
+            CommandError: If the simulator does not start.
 
         """
         options = self._station.options
@@ -101,7 +102,7 @@ class Gate:
             if self._starts_by_itself:
                 raise SetupError("a master starts no simulator: name a host with --host")
             return []
-        self.simulator = EmbeddedSimulator(Path(self._station.options.run_dir))
+        self.simulator = embedded_simulator(Path(self._station.options.run_dir))
         self._station.environment.host = self.simulator.url
         say(f"no --host: calling the embedded simulator at {self.simulator.url}")
         return [self.simulator.url]

@@ -44,7 +44,8 @@ class Crowd:
             calls = [gevent.spawn(self._converse, caller, turns, listen) for caller in self.callers]
             gevent.joinall(calls, timeout=WITHIN, raise_error=True)
             assert all(call.dead for call in calls)
-            self.truth = simulator.stop()
+            simulator.stop()
+            self.truth = simulator.truth()
             self.totals = simulator.totals()
         self.label = fault.partition("=")[0]
 

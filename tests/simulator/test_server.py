@@ -177,9 +177,31 @@ def test_a_client_that_vanishes_leaves_its_responses_in_the_log():
             client.socket.transport.abort()
 
         with_client(simulator.url, vanish)
-        (line,) = simulator.stop()
+        simulator.stop()
+        (line,) = simulator.truth()
         assert line["status"] == "in_progress"
         assert line["done_out"] is None
+
+
+def test_nothing_is_sent_to_who_has_vanished(capfd):
+    # It is stopped while they vanish: an answer falls due before it hears that they have.
+    with running_simulator("--answer", "60s", "--speed", "0", "--ttfa", "100ms") as simulator:
+
+        async def vanish(client):
+            await client.until("session.created")
+            await client.send("response.create")
+            created = await client.until("response.created")
+            simulator.signal(signal.SIGSTOP)
+            client.socket.transport.abort()
+            await asyncio.sleep(0.2)
+            simulator.signal(signal.SIGCONT)
+            return created
+
+        with_client(simulator.url, vanish)
+        simulator.stop()
+        (line,) = simulator.truth()
+        assert (line["status"], line["first_out"]) == ("in_progress", None)
+    assert capfd.readouterr().err == ""
 
 
 def test_pages_tell_health_and_totals(simulator):
@@ -299,14 +321,14 @@ def test_sigterm_says_goodbye_and_completes_the_log():
             await client.until("session.created")
             await client.send("response.create")
             await client.until("response.created")
-            simulator.process.send_signal(signal.SIGTERM)
+            simulator.signal(signal.SIGTERM)
             with pytest.raises(ConnectionClosed):
                 await client.until("response.done")
             assert client.socket.close_code == 1001
 
         with_client(simulator.url, hear_the_end)
-        assert simulator.process.wait(WITHIN) == 0
-        assert len(simulator.stop()) == 1
+        assert simulator.stop() == 0
+        assert len(simulator.truth()) == 1
         assert simulator.totals()["responses"] == 1
 
 
