@@ -1,4 +1,4 @@
-"""What an endpoint answers, drawn from a seed: how soon, how long, which words, which tool."""
+"""What an endpoint answers, drawn from a seed: how soon, how long, which words, which tools."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.simulator.phrases import phrases
-from harness.simulator.tool_arguments import example_arguments
+from harness.simulator.tool_choice import Dice, ToolUse, choose_tools
 
 if TYPE_CHECKING:
     import random
@@ -16,24 +16,17 @@ if TYPE_CHECKING:
     from harness.simulator.config import ResponseParams, SessionConfig
     from harness.simulator.settings import Settings
 
-__all__ = ["Answer", "ToolUse", "draw_answer"]
-
-
-class ToolUse(msgspec.Struct, frozen=True):
-    """A function to be called."""
-
-    name: str
-    arguments: str  # JSON
+__all__ = ["Answer", "draw_answer"]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What to say, or which tool to call instead."""
+    """What to say, which tools to call then."""
 
     first_ns: int  # from the request to the first output
     phrase: int  # of those the endpoint has to say
-    deltas: int  # of audio
+    deltas: int  # of audio; 0: nothing is said, tools are called
     late_ns: tuple[int, ...] = ()  # by which each delta is late; empty: none is
-    tool: ToolUse | None = None
+    tools: tuple[ToolUse, ...] = ()
     cut_short: bool = False  # by max_output_tokens
 
     def offset(self, index: int, pace_ns: int) -> int:
@@ -42,7 +35,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     def duration(self, pace_ns: int) -> int:
         """How long it takes to be made, ns; of a text, as long as if it were spoken."""
-        return self.first_ns + (0 if self.tool else self.offset(self.deltas - 1, pace_ns))
+        return self.first_ns + (self.offset(self.deltas - 1, pace_ns) if self.deltas else 0)
 
 
 def draw_answer(
@@ -70,16 +63,18 @@ def draw_answer(
     """
     first_ns = round((settings.ttfa.sample(rng) + settings.drift * age / 60) * 1e9)
     phrase, deltas = _draw_phrase(settings, rng)
-    asked = rng.random()
+    dice = Dice(rng.random(), rng.random(), rng.random())
+    tools = choose_tools(settings, config, params, dice, followup=followup, said=said)
+    if tools:
+        phrase, deltas = _filler(settings) if dice.filler < settings.filler_rate else (phrase, 0)
     most = params.max_output_tokens or config.max_output_tokens
-    late_ns = _draw_lateness(settings, rng, deltas)
     limit = deltas if most == "inf" else max(1, int(most) * 50 // settings.delta_ms)
     return Answer(
         first_ns=first_ns,
         phrase=phrase,
         deltas=min(deltas, limit),
-        late_ns=late_ns,
-        tool=_tool(settings, config, params, asked, followup=followup, said=said),
+        late_ns=_draw_lateness(settings, rng, deltas),
+        tools=tools if deltas <= limit else (),
         cut_short=limit < deltas,
     )
 
@@ -96,6 +91,14 @@ def _draw_phrase(settings: Settings, rng: random.Random) -> tuple[int, int]:
     return phrase, max(1, round(length_ms / settings.delta_ms))
 
 
+def _filler(settings: Settings) -> tuple[int, int]:
+    """The shortest phrase, and how many deltas it takes."""
+    known = phrases(settings.answer_audio)
+    phrase = min(range(len(known)), key=lambda index: known[index].seconds)
+    length_ms = known[phrase].seconds * 1000 + settings.silence_ms
+    return phrase, math.ceil(length_ms / settings.delta_ms)
+
+
 def _draw_lateness(settings: Settings, rng: random.Random, deltas: int) -> tuple[int, ...]:
     """Jitter and a stall of the deltas after the first; they keep their order."""
     stalls, where = rng.random() < settings.stall_rate, rng.random()
@@ -109,32 +112,3 @@ def _draw_lateness(settings: Settings, rng: random.Random, deltas: int) -> tuple
         at = max(at, due + round(wait * 1e9))
         late.append(at - due)
     return tuple(late)
-
-
-def _tool(
-    settings: Settings,
-    config: SessionConfig,
-    params: ResponseParams,
-    asked: float,
-    *,
-    followup: bool,
-    said: str,
-) -> ToolUse | None:
-    """The tool to call, if one is asked for."""
-    tools = params.tools if params.tools is not None else config.tools
-    functions = {tool["name"]: tool for tool in tools if tool.get("type", "function") == "function"}
-    # A session that requires tools would call them forever, if an output were answered by a call.
-    choice = params.tool_choice or ("none" if followup else config.tool_choice)
-    if not functions or choice == "none":
-        return None
-    name: str | None
-    if isinstance(choice, dict):
-        name = choice.get("name")
-    else:
-        hints = f"{params.instructions or ''} {said}"
-        name = next((name for name in functions if name in hints), None)
-        if name is None and (choice == "required" or asked < settings.tool_rate):
-            name = list(functions)[int(asked * 1e6) % len(functions)]
-    if name is None or name not in functions:
-        return None
-    return ToolUse(name, example_arguments(functions[name].get("parameters")))

@@ -102,6 +102,8 @@ OPTIONS = (
     Option(flag="--session-cap", parse=_lasting, metavar="TIME", shown="60m", help="How long a session lasts at most; then it expires"),
     Option(flag="--fault", parse=parse_fault, repeat=True, metavar="FAULT", shown="none", help="What goes wrong, and how often: 'refuse:429=2%', 'drop:response.done=1%'; repeatable; --list-faults names all"),
     Option(flag="--tool-rate", parse=parse_share, metavar="SHARE", shown="0.5", help="Share of turns that call a tool, when the session has tools"),
+    Option(flag="--tool-calls", parse=_whole(1, 100), metavar="N", shown="1", help="How many tools such a turn calls at once: from 1 to N; but one in a session with parallel_tool_calls false"),
+    Option(flag="--filler-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of tool calls before which something is said: 'Let me see.'"),
     Option(flag="--seed", parse=_whole(0, 2**63), metavar="N", shown="1", help="Same seed: same answers, same faults"),
     Option(flag="--model", repeat=True, metavar="NAME", shown="any", help="A model that exists; repeatable; all others are then refused"),
 )

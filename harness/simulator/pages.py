@@ -1,10 +1,12 @@
-"""What an endpoint shows of itself: its totals, for people and for Prometheus."""
+"""What an endpoint shows of itself: its totals, for people, programs and Prometheus."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from harness.simulator.totals_page import totals_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,10 +39,12 @@ class Page(msgspec.Struct, frozen=True):
 
 def page(target: str, totals: Totals) -> Page | None:
     """What stands at ``target``; ``None`` if it is no page."""
-    match target:
+    match target.partition("?")[0]:
         case "/healthz":
             return Page(b'{"status":"ok"}')
         case "/":
+            return Page(totals_page(totals.report()).encode(), "text/html; charset=utf-8")
+        case "/totals":
             return Page(msgspec.json.encode(totals.report()) + b"\n")
         case "/metrics":
             body = "".join(f"{line}\n" for line in _metrics(totals))

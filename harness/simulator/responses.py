@@ -15,7 +15,8 @@ from harness.simulator.items import checked_item, text_of
 from harness.simulator.outbound import Out
 from harness.simulator.place import Place
 from harness.simulator.refusal import Refusal
-from harness.simulator.response import Request, Response
+from harness.simulator.request import Request
+from harness.simulator.response import Response
 from harness.simulator.response_faults import struck
 from harness.simulator.truth import Said, Truth
 

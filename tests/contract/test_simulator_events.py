@@ -66,6 +66,16 @@ def typed():
     return caller
 
 
+def tools():
+    """Something said, and two calls in one response."""
+    caller = Dialogue(configure={"tools": [TOOL, {**TOOL, "name": "get_time"}]}, filler_rate=1.0)
+    caller.send("conversation.item.create", item=text("Please get_weather and get_time."))
+    caller.send("response.create")
+    caller.wait(5000)
+    assert len(caller.last("response.done")["response"]["output"]) == 3
+    return caller
+
+
 def tool():
     caller = Dialogue(configure={"tools": [TOOL], "tool_choice": "required"})
     caller.send("conversation.item.create", item=text("What is it like outside?"))
@@ -130,7 +140,7 @@ def written_down():
 
 CONVERSATIONS = (
     *(push_to_talk, open_microphone, semantic, telephone),
-    *(typed, tool, cancelled, refused, idle, limited, struck, written_down),
+    *(typed, tool, tools, cancelled, refused, idle, limited, struck, written_down),
 )
 NEVER_SENT = {
     "conversation.created",

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -204,13 +205,39 @@ def test_nothing_is_sent_to_who_has_vanished(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_pages_tell_health_and_totals(simulator):
+def test_a_page_tells_people_and_programs_what_was_done():
+    options = ("--answer", "500ms", "--speed", "0", "--ttfa", "10ms", "--tool-rate", "0")
+    with running_simulator(*options) as simulator:
+        address = simulator.url.replace("ws://", "http://").removesuffix("/v1/realtime")
+
+        async def talk(client):
+            await client.until("session.created")
+            await client.configure()
+            for _ in range(2):
+                await client.append(speech(0.5))
+                await client.send("input_audio_buffer.commit")
+                await client.send("response.create")
+                await client.until("response.done")
+
+        with_client(simulator.url, talk)
+        with urllib.request.urlopen(f"{address}/totals") as answer:
+            totals = json.load(answer)
+        with urllib.request.urlopen(f"{address}/") as answer:
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            rows = dict(re.findall(r"<td>(.+?)</td><td>(.+?)</td>", answer.read().decode()))
+
+    asked = ("sessions", "turns", "responses", "tool_calls", "audio_in_s", "audio_out_s")
+    assert [totals[name] for name in asked] == [1, 2, 2, 0, 1.0, 1.0]
+    named = ("Sessions", "Turns", "Responses", "Tool calls", "Audio heard", "Audio said")
+    assert [rows[name] for name in named] == ["1", "2", "2", "0", "1.0 s", "1.0 s"]
+    assert rows["completed"] == "2"
+
+
+def test_other_pages_tell_health_or_are_not_there(simulator):
     address = simulator.url.replace("ws://", "http://").removesuffix("/v1/realtime")
 
     with urllib.request.urlopen(f"{address}/healthz") as answer:
         assert json.load(answer) == {"status": "ok"}
-    with urllib.request.urlopen(f"{address}/") as answer:
-        assert json.load(answer)["sessions"] >= 0
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{address}/nothing")
     assert refused.value.code == 404
@@ -298,9 +325,16 @@ def test_it_makes_a_certificate_when_asked_to(tmp_path):
 def test_metrics_are_the_totals_in_the_words_of_prometheus(simulator):
     address = simulator.url.replace("ws://", "http://").removesuffix("/v1/realtime")
 
+    async def talk(client):
+        await client.until("session.created")
+        await client.send("response.create")
+        await client.until("response.done")
+
+    with_client(simulator.url, talk)
+
     with urllib.request.urlopen(f"{address}/metrics") as answer:
         families = {f.name: f for f in text_string_to_metric_families(answer.read().decode())}
-    with urllib.request.urlopen(f"{address}/") as answer:
+    with urllib.request.urlopen(f"{address}/totals") as answer:
         totals = json.load(answer)
 
     def value(name):

@@ -30,8 +30,9 @@ CALL = [
 ]
 
 
-def caller_with(*tools, tool_rate=0.0, **config):
-    return Dialogue(configure={"tools": list(tools), **config}, tool_rate=tool_rate)
+def caller_with(*tools, tool_rate=0.0, tool_calls=1, filler_rate=0.0, **config):
+    chances = {"tool_rate": tool_rate, "tool_calls": tool_calls, "filler_rate": filler_rate}
+    return Dialogue(configure={"tools": list(tools), **config}, **chances)
 
 
 def asked(caller, text="Hello", **response):
@@ -115,6 +116,98 @@ def test_who_asks_for_a_tool_gets_it(config, response, text, tool):
     caller = caller_with(WEATHER, CLOCK, **config)
 
     assert called(asked(caller, text, **response)) == ([tool] if tool else [])
+
+
+def test_whoever_names_several_tools_gets_them_in_one_response():
+    caller = caller_with(WEATHER, CLOCK)
+
+    heard = asked(caller, "get_time and get_weather, please")
+
+    assert called(heard) == ["get_weather", "get_time"]
+    assert types(heard) == [*CALL[:-1], *CALL[2:]]
+    items = heard[-1]["response"]["output"]
+    assert [item["type"] for item in items] == ["function_call", "function_call"]
+    assert len({item["call_id"] for item in items}) == 2
+    done = of("response.function_call_arguments.done", heard)
+    assert [(event["output_index"], event["item_id"]) for event in done] == [
+        (0, items[0]["id"]),
+        (1, items[1]["id"]),
+    ]
+    (truth,) = caller.truths
+    assert truth.tool_calls == 2
+
+
+def test_their_outputs_are_answered_together():
+    caller = caller_with(WEATHER, CLOCK)
+    calls = asked(caller, "get_time and get_weather")[-1]["response"]["output"]
+
+    for call in calls:
+        output = {"type": "function_call_output", "call_id": call["call_id"], "output": "{}"}
+        assert not of("error", caller.send("conversation.item.create", item=output))
+    caller.send("response.create")
+    heard = caller.wait(10_000)
+
+    assert of("response.output_audio.delta", heard)
+    assert [truth.kind for truth in caller.truths] == ["text", "tool_followup"]
+
+
+def test_so_many_are_called_at_most():
+    caller = caller_with(WEATHER, CLOCK, tool_rate=1.0, tool_calls=3)
+
+    counts = [len(called(asked(caller))) for _ in range(60)]
+
+    assert set(counts) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("config", "response"),
+    [({"parallel_tool_calls": False}, {}), ({}, {"parallel_tool_calls": False})],
+)
+def test_one_is_called_at_a_time_if_so_asked(config, response):
+    caller = caller_with(WEATHER, CLOCK, tool_calls=5, tool_choice="required", **config)
+
+    assert called(asked(caller, "get_time and get_weather", **response)) == ["get_weather"]
+    assert len(called(asked(caller, "Hello", **response))) == 1
+
+
+def test_something_may_be_said_before_a_call():
+    caller = caller_with(CLOCK, tool_choice="required", filler_rate=1.0)
+
+    heard = asked(caller)
+
+    message, call = heard[-1]["response"]["output"]
+    assert (message["type"], message["role"], call["type"]) == (
+        "message",
+        "assistant",
+        "function_call",
+    )
+    said = of("response.output_audio.delta", heard)
+    assert said
+    assert said[0]["at"] - heard[0]["at"] == 300
+    assert {event["output_index"] for event in said} == {0}
+    (done,) = of("response.function_call_arguments.done", heard)
+    assert (done["output_index"], done["at"]) == (1, said[-1]["at"])
+    (truth,) = caller.truths
+    assert truth.first_out < truth.last_out <= truth.call_out
+    assert truth.tool_calls == 1
+
+
+def test_in_a_text_session_it_is_written():
+    caller = caller_with(CLOCK, tool_choice="required", filler_rate=1.0, output_modalities=["text"])
+
+    message, call = asked(caller)[-1]["response"]["output"]
+
+    assert message["content"][0]["type"] == "output_text"
+    assert call["type"] == "function_call"
+
+
+def test_a_cap_on_tokens_may_leave_no_more_than_the_beginning_of_it():
+    caller = caller_with(CLOCK, tool_choice="required", filler_rate=1.0, max_output_tokens=4)
+
+    done = asked(caller)[-1]["response"]
+
+    assert done["status"] == "incomplete"
+    assert [item["type"] for item in done["output"]] == ["message"]
 
 
 @pytest.mark.parametrize(("rate", "least", "most"), [(0.0, 0, 0), (0.5, 30, 70), (1.0, 100, 100)])
