@@ -38,6 +38,9 @@ __all__ = ["BUSY", "FrontStation"]
 BUSY = ("spawning", "running")
 """Locust's states in which users begin calls."""
 
+ENDING = ("cleanup", "stopping")
+"""Those in which their calls are heard out."""
+
 
 class FrontStation(Station):
     """
@@ -56,6 +59,7 @@ class FrontStation(Station):
         self._finishing: gevent.Greenlet[..., None] | None = None
         self._shutting_down: Any = None  # the greenlet that is at it
         self._servers: list[MetricsServer] = []
+        self._beginning = False
         self._started = 0.0
         self._users_max = 0
         self._guard = OvershootGuard()
@@ -117,7 +121,7 @@ class FrontStation(Station):
         if self.web_ui is not None:
             check_start_form(self.web_ui, self._check_form)
             add_metrics(self.web_ui, page)
-            add_voice_tab(self.web_ui, self.headline)
+            add_voice_tab(self.web_ui, self.headline, self.page_state)
         if self.options.metrics_port:
             port = int(self.options.metrics_port)
             try:
@@ -134,6 +138,13 @@ class FrontStation(Station):
 
     def begin(self) -> None:
         """A test starts: make its directory, let callers begin."""
+        self._beginning = True
+        try:
+            self._begin()
+        finally:
+            self._beginning = False
+
+    def _begin(self) -> None:
         if self._finishing is not None:
             self._finishing.join()  # the run before is being reported
         self.trouble = ""
@@ -278,6 +289,18 @@ class FrontStation(Station):
             run = self.recording.directory
             gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
         return merge([self.count(), Tally(gauges=gauges)])
+
+    def page_state(self) -> str:
+        """
+        The state of the test as Locust's page is told it.
+
+        The page asks no more once it has heard of a state in which users don't begin calls: while
+        a start waits for the report before, or calls are heard out, it would stand still for ever.
+        """
+        state = str(self.runner.state)
+        if self._beginning:
+            return "spawning"
+        return "running" if state in ENDING else state
 
     def headline(self) -> list[Row]:
         """What the tab *Voice* shows."""

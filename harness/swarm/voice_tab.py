@@ -18,19 +18,20 @@ STATS_ROUTE = "locust.request_stats"  # what the page asks for every two seconds
 
 COLUMNS = {
     "what": "What",  # the page would sort by a column called name
-    "value": "Value",
+    "value": "Value, or turns",
     **{name: name for name in PERCENTILES},
-    "meaning": "From what to what",
+    "meaning": "What it is, or from what to what",
 }
 
 
-def add_voice_tab(web_ui: Any, rows: Callable[[], Sequence[Row]]) -> None:
+def add_voice_tab(web_ui: Any, rows: Callable[[], Sequence[Row]], state: Callable[[], str]) -> None:
     """
     Put the tab on Locust's page, and its CSV among the downloads.
 
     Args:
         web_ui: Locust's.
         rows: What to show now.
+        state: The state of the test to tell the page.
 
     """
     web_ui.template_args |= {
@@ -51,6 +52,7 @@ def add_voice_tab(web_ui: Any, rows: Callable[[], Sequence[Row]]) -> None:
             data = [msgspec.to_builtins(row) for row in rows()]
             stats = msgspec.json.decode(response.get_data())
             stats["extended_stats"] = [{"key": KEY, "data": data}]
+            stats["state"] = state()
             response.set_data(msgspec.json.encode(stats))
         return response
 
