@@ -189,9 +189,10 @@ class Call(Line):
             self._stop_answer()
         start = on_beat(monotonic_ns())
         turn = self._begin(Kind.SPEECH, speech.name, start)
+        sending = microphone.sending
         microphone.speak(speech, start, _Saying(self, turn, speech))
         turn.due_at = microphone.due
-        if not microphone.open:
+        if not sending:
             pacer().add(microphone, microphone.due)
         return turn
 

@@ -142,7 +142,7 @@ class Microphone:
 
     @property
     def sending(self) -> bool:
-        """Whether a frame is due at some time."""
+        """Whether a frame is due at some time: then it is in the schedule, and only then."""
         return not self.closed and (self._speech is not None or self.open)
 
     @property
@@ -161,11 +161,11 @@ class Microphone:
 
         Args:
             speech: Its frames.
-            start: Monotonic ns; an open microphone goes on from its last frame instead.
+            start: Monotonic ns; one that is sending goes on from its last frame instead.
             speaker: Told how it goes.
 
         """
-        self._start = self.due - self._frame_ns if self.open else start
+        self._start = self.due - self._frame_ns if self.sending else start
         self.due = self._start + self._frame_ns
         self._speech, self._speaker, self._index = speech, speaker, 0
 
@@ -188,7 +188,7 @@ class Microphone:
         self.due = due + self._frame_ns
         if speech is not None:
             self._tell(speech, at, late)
-        return self.due
+        return self.due if self.sending else None
 
     def _write_frame(self, speech: Speech) -> int:
         frame = speech.frames[self._index]
@@ -208,10 +208,6 @@ class Microphone:
         if self._index == len(speech.frames):
             self._speech = self._speaker = None
             speaker.spoken(self._start + speech.voice_end_ns + max(0, late), at)
-
-    def silence(self) -> None:
-        """Stop speaking, in mid-sentence if need be."""
-        self._speech = self._speaker = None
 
 
 class Pacer:

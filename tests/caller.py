@@ -18,7 +18,15 @@ class Caller:
         self.turns, self.sessions = [], []
         workload = parse_workload({"pause": "10ms", "listen": "done", **options})
         self.call = Call(
-            parse_endpoint(url, model=workload.model, api_key=api_key),
+            parse_endpoint(
+                url,
+                model=workload.model,
+                dialect=workload.dialect,
+                api_key=api_key,
+                headers=workload.headers,
+                ca_file=workload.ca_file,
+                auth=workload.auth,
+            ),
             workload,
             corpus=load_corpus(),
             identity=Identity(run="r", caller=seed, model=workload.model),

@@ -10,7 +10,7 @@ from partner import Partner
 
 from harness.call import CallEnded
 from harness.realtime.errors import LISTED_CODES
-from harness.records import Outcome, Phase, SessionOutcome
+from harness.records import Flag, Outcome, Phase, SessionOutcome
 from harness.tools import tool
 
 OK = (SessionOutcome.ENDED, None)
@@ -52,10 +52,10 @@ def quiet(line, *texts):
     return line.turns[0], (session.outcome, session.code)
 
 
-def failed(code, message="No."):
+def failed(code, message="No.", response="resp_1"):
     error = {"type": "server_error", "code": code, "message": message}
     return ga.response_done(
-        status="failed", status_details={"type": "failed", "reason": None, "error": error}
+        response, status="failed", status_details={"type": "failed", "reason": None, "error": error}
     )
 
 
@@ -137,6 +137,20 @@ def test_each_end_of_an_answer_has_an_outcome_and_a_code_of_its_own(line, said, 
     assert turn.outcome is outcome
     assert turn.code == code or code is None
     assert session == OK
+
+
+def test_whoever_is_refused_at_once_says_the_next_thing_at_speaking_pace_too(line):
+    line.answer(
+        *([ga.response_created(f"r{n}"), failed("busy", response=f"r{n}")] for n in range(3))
+    )
+    with line.call as call:
+        for _ in range(3):
+            call.say("Yes, please.")
+
+    assert {(turn.outcome, turn.code) for turn in line.turns} == {(Outcome.FAILED, "busy")}
+    for turn in line.turns:
+        assert Flag.PREMATURE not in turn.flags
+        assert turn.marks["commit"] >= turn.marks["speech_end"]
 
 
 @pytest.mark.parametrize(

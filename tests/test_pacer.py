@@ -129,6 +129,30 @@ def test_push_to_talk_sends_nothing_after_the_speech():
     assert not microphone.sending
 
 
+def test_push_to_talk_leaves_the_schedule_with_its_last_frame():
+    microphone, schedule = Microphone(Wire().write, FRAME, lambda *_: None), Schedule()
+    microphone.speak(speech(2), 0, Told())
+    schedule.add(microphone, microphone.due)
+    schedule.send_one()
+    assert microphone.sending
+    schedule.send_one()
+
+    assert not microphone.sending
+    assert len(schedule) == 0
+
+
+def test_whoever_says_something_else_in_mid_sentence_says_it_in_step():
+    wire, told = Wire(), Told()
+    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone.speak(speech(3), 0, Told())
+    (following,) = [microphone.send(microphone.due)]
+    microphone.speak(speech(1), 5, told)
+
+    assert microphone.due == following == 2 * FRAME
+    assert microphone.send(following) is None
+    assert told.said[-1] == ("spoken", 2 * FRAME, 0)
+
+
 def test_an_open_microphone_sends_silence_while_nobody_speaks():
     wire = Wire()
     microphone = Microphone(wire.write, FRAME, lambda *_: None, idle=(b"hush", b"hiss"))
