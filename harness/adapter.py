@@ -21,17 +21,16 @@ from harness.audio import AudioChunk, encode_audio
 from harness.connection import Connection, NotConnected, SessionFailed
 from harness.hearing import Hearing, Stage
 from harness.options import Workload
-from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
-from harness.realtime.events import (
+from harness.realtime.client_events import (
     CancelResponse,
     Commit,
     CreateItem,
     CreateResponse,
-    Received,
-    Response,
-    ResponseDone,
 )
-from harness.realtime.session import State, split_append
+from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
+from harness.realtime.events import Received, Response, ResponseDone
+from harness.realtime.session import split_append
+from harness.realtime.states import State
 from harness.tools import Tool
 
 __all__ = ["Capabilities", "NotConnected", "RealtimeAdapter", "Role", "SessionFailed"]

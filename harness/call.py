@@ -20,8 +20,8 @@ from harness.corpus import (
 from harness.line import CallEnded, Line
 from harness.options import Workload
 from harness.pacer import on_beat, pacer
+from harness.realtime.client_events import CancelResponse, Commit, CreateItem
 from harness.realtime.dialects import Endpoint
-from harness.realtime.events import CancelResponse, Commit, CreateItem
 from harness.records import Kind, Turn
 from harness.speech import Speaker
 

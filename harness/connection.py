@@ -17,11 +17,13 @@ from gevent.event import Event
 from harness.ephemeral import STEP, ephemeral_key
 from harness.health import census
 from harness.options import Workload
+from harness.realtime.client_events import ClientEvent, UpdateSession
 from harness.realtime.configuration import session_update
 from harness.realtime.dialects import Endpoint
 from harness.realtime.errors import ServerError, close_code, http_code
-from harness.realtime.events import ClientEvent, Error, Received, UpdateSession
-from harness.realtime.session import Session, State
+from harness.realtime.events import Error, Received
+from harness.realtime.session import Session
+from harness.realtime.states import State
 from harness.records import Phase, SessionOutcome
 from harness.transport import Closed, ConnectError, Refused, Transport, TransportClosed, connect
 

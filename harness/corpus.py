@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.audio import PCM16, AudioChunk, AudioFormat, encode_audio, resample, to_int16
 from harness.child import ChildError
-from harness.realtime.events import Append, encode
+from harness.realtime.client_events import Append, encode
 from harness.voice import Voice, find_voices
 
 if TYPE_CHECKING:

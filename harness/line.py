@@ -26,8 +26,13 @@ from harness.logbook import Logbook
 from harness.metrics import measure
 from harness.options import Workload
 from harness.pacer import Microphone, on_beat, pacer
+from harness.realtime.client_events import (
+    CancelResponse,
+    ClientEvent,
+    CreateItem,
+    CreateResponse,
+)
 from harness.realtime.dialects import Endpoint
-from harness.realtime.events import CancelResponse, ClientEvent, CreateItem, CreateResponse
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, SessionOutcome, Turn
 from harness.tape import Tape, TapedRecorder
 from harness.toolbox import DueAnswer, Toolbox

@@ -15,6 +15,7 @@ from harness.audio import AudioFormat
 from harness.limits import Limits
 from harness.metrics import measure
 from harness.open_turn import OpenTurn
+from harness.realtime.client_events import TruncateItem
 from harness.realtime.events import (
     BufferCommitted,
     Malformed,
@@ -23,7 +24,6 @@ from harness.realtime.events import (
     ResponseDone,
     ServerEvent,
     SpeechStopped,
-    TruncateItem,
     Unknown,
 )
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Turn

@@ -10,7 +10,7 @@ from harness.answers import Answers
 from harness.audio import AudioFormat
 from harness.limits import Limit, Limits
 from harness.open_turn import OVER, OpenTurn
-from harness.realtime.events import TruncateItem
+from harness.realtime.client_events import TruncateItem
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Turn
 
 __all__ = ["TurnRecorder"]

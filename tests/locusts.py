@@ -86,11 +86,16 @@ class Locust(Running):
         return {name for turn in self.lines("turns") for name in turn["response_ids"]}
 
 
-def truth(path):
-    """Ids of the responses that a simulator made, once it has ended."""
+def truth_lines(path):
+    """What a simulator logged, once it has ended: its responses, and its totals."""
     wait_until(lambda: '{"totals"' in path.read_text(), 20)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {line["response_id"] for line in lines if "response_id" in line}
+    return [line for line in lines if "response_id" in line], lines[-1]["totals"]
+
+
+def truth(path):
+    """Ids of the responses that a simulator made, once it has ended."""
+    return {line["response_id"] for line in truth_lines(path)[0]}
 
 
 def group(session):

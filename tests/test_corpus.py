@@ -28,7 +28,7 @@ from harness.corpus import (
     utterance_from_chunk,
     utterance_from_file,
 )
-from harness.realtime.events import Append, encode
+from harness.realtime.client_events import Append, encode
 from harness.voice import find_voice
 
 RATE = 24_000

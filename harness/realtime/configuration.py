@@ -1,11 +1,11 @@
-"""The session object of ``session.update``, in the shape of today and in that of the beta."""
+"""The session object, in the shape of today and of the beta: made by us, stated by servers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.audio import PCM16, AudioFormat
 
-__all__ = ["merge", "session_update"]
+__all__ = ["NEGOTIATED", "merge", "session_update", "stated_format", "stated_turn_detection"]
 
 _BETA_SHAPED = frozenset({"azure-preview", "beta"})
 _BETA_FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
@@ -112,3 +112,33 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(below, Mapping) and isinstance(value, Mapping)
         merged[name] = merge(below, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+def _dig(config: Any, *path: str) -> Any:
+    for key in path:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def stated_format(session: dict[str, Any], side: str) -> AudioFormat | None:
+    """The audio format that a session object states, in today's shape or the beta one."""
+    return AudioFormat.from_wire(
+        _dig(session, "audio", side, "format") or session.get(f"{side}_audio_format")
+    )
+
+
+def stated_turn_detection(session: dict[str, Any]) -> str | None:
+    """The turn detection that a session object states, "none" for null; ``None`` if it doesn't."""
+    for holder in (_dig(session, "audio", "input"), session):
+        if isinstance(holder, dict) and "turn_detection" in holder:
+            kind = _dig(holder, "turn_detection", "type")
+            return kind if isinstance(kind, str) else "none"
+    return None
+
+
+NEGOTIATED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "audio.input.format": lambda session: stated_format(session, "input"),
+    "audio.output.format": lambda session: stated_format(session, "output"),
+    "audio.input.turn_detection": stated_turn_detection,
+}
+"""What a server may grant otherwise than asked, by name: how it is read of a session object."""

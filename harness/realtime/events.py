@@ -1,5 +1,5 @@
 """
-The events of the protocol as structs: what we send, what we act on, and the names of all the rest.
+The events of a server as structs: those we act on, and the names of all the rest.
 
 Wire names and fields are those of the GA API (``openai.types.realtime``). A field that a lenient
 server leaves out or sets to null reads as its default; what the harness does not use is skipped
@@ -13,23 +13,14 @@ import msgspec
 __all__ = [
     "ACTED_ON",
     "BETA_NAMES",
-    "CLIENT_EVENTS",
     "LONGEST_CODE",
     "SERVER_EVENTS",
-    "Append",
     "ArgumentsDelta",
     "ArgumentsDone",
     "AudioDelta",
     "AudioDone",
     "BufferCleared",
     "BufferCommitted",
-    "CancelResponse",
-    "ClearBuffer",
-    "ClientEvent",
-    "Commit",
-    "CreateItem",
-    "CreateResponse",
-    "DeleteItem",
     "Error",
     "ErrorDetails",
     "IdleTimeout",
@@ -48,7 +39,6 @@ __all__ = [
     "Response",
     "ResponseCreated",
     "ResponseDone",
-    "RetrieveItem",
     "ServerEvent",
     "SessionCreated",
     "SessionUpdated",
@@ -59,110 +49,15 @@ __all__ = [
     "TextDone",
     "TranscriptDelta",
     "TranscriptDone",
-    "TruncateItem",
     "Unknown",
-    "UpdateSession",
-    "encode",
 ]
-
-
-# What we send.
-
-
-class ClientEvent(msgspec.Struct, tag_field="type", omit_defaults=True, kw_only=True):
-    """An event of the client."""
-
-    event_id: str | None = None
-
-
-class UpdateSession(ClientEvent, tag="session.update", kw_only=True):
-    """Configure the session; fields left out stay as they are."""
-
-    session: dict[str, Any]
-
-
-class Append(ClientEvent, tag="input_audio_buffer.append", kw_only=True):
-    """Audio of the caller, at most 15 MiB; base64 on the wire."""
-
-    audio: bytes
-
-
-class Commit(ClientEvent, tag="input_audio_buffer.commit"):
-    """End of what the caller says, push to talk."""
-
-
-class ClearBuffer(ClientEvent, tag="input_audio_buffer.clear"):
-    """Forget the audio not yet committed."""
-
-
-class CreateItem(ClientEvent, tag="conversation.item.create", kw_only=True):
-    """Add a message, or the output of a function call, to the conversation."""
-
-    item: dict[str, Any]
-    previous_item_id: str | None = None
-
-
-class DeleteItem(ClientEvent, tag="conversation.item.delete", kw_only=True):
-    """Remove an item."""
-
-    item_id: str
-
-
-class RetrieveItem(ClientEvent, tag="conversation.item.retrieve", kw_only=True):
-    """Ask for an item as the server keeps it."""
-
-    item_id: str
-
-
-class TruncateItem(ClientEvent, tag="conversation.item.truncate", kw_only=True):
-    """Cut an answer to what the caller heard of it, in milliseconds."""
-
-    item_id: str
-    content_index: int
-    audio_end_ms: int
-
-
-class CreateResponse(ClientEvent, tag="response.create", kw_only=True):
-    """Ask for an answer."""
-
-    response: dict[str, Any] | None = None
-
-
-class CancelResponse(ClientEvent, tag="response.cancel", kw_only=True):
-    """Stop the answer that is being made."""
-
-    response_id: str | None = None
-
-
-CLIENT_EVENTS = frozenset(
-    {
-        "conversation.item.create",
-        "conversation.item.delete",
-        "conversation.item.retrieve",
-        "conversation.item.truncate",
-        "input_audio_buffer.append",
-        "input_audio_buffer.clear",
-        "input_audio_buffer.commit",
-        "output_audio_buffer.clear",
-        "response.cancel",
-        "response.create",
-        "session.update",
-    }
-)
-
-_encoder = msgspec.json.Encoder()
-
-
-def encode(event: ClientEvent) -> bytes:
-    """An event as the message that carries it."""
-    return _encoder.encode(event)
 
 
 LONGEST_CODE = 80
 """Characters of an error code that are kept; a server may send anything for one."""
 
 
-# What a server sends and we act on. Every field has a default: a server may leave out anything.
+# What we act on. Every field has a default: a server may leave out anything.
 
 
 class _Details(msgspec.Struct, kw_only=True):
@@ -462,7 +357,7 @@ SERVER_EVENTS = frozenset(ACTED_ON) | {
 """All events a GA server may send, by wire name."""
 
 
-# What a server sends and we pass over.
+# What we pass over.
 
 
 class Passed(ServerEvent):

@@ -3,34 +3,27 @@ One realtime session: what may be sent and received when, without a clock or a s
 
 ``send`` turns an event into the message that carries it, or raises and changes nothing. ``receive``
 turns whatever message came into an event, never raises, and counts what a server does wrong as
-*deviations*. What is legal stands in three tables: ``NEXT``, ``SENDABLE`` and ``EXPECTED``.
+*deviations*. What is legal when stands in the tables of ``states``.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
 from msgspec.structs import astuple
 
 from harness.audio import PCM16, AudioFormat
+from harness.realtime import client_events as client
 from harness.realtime import events as ev
-from harness.realtime.decode import BETA_EVENTS, PASSED, UNDECODABLE, decode, modernise, salvage
-from harness.realtime.deviations import DEVIATION_KINDS, Deviations
+from harness.realtime.configuration import NEGOTIATED, stated_format, stated_turn_detection
+from harness.realtime.decode import BETA_EVENTS, UNDECODABLE, decode, modernise, salvage
+from harness.realtime.deviations import Deviations
 from harness.realtime.errors import LocalProtocolError
 from harness.realtime.responses import RESPONSE_EVENTS, Responses
+from harness.realtime.states import CLOSED, CLOSING, EXPECTED, NEXT, OPENED, SENDABLE, State
 
-__all__ = [
-    "DEVIATION_KINDS",
-    "EXPECTED",
-    "MAX_APPEND_BYTES",
-    "NEXT",
-    "SENDABLE",
-    "Session",
-    "State",
-    "split_append",
-]
+__all__ = ["MAX_APPEND_BYTES", "Session", "split_append"]
 
 logger = logging.getLogger("harness.realtime")
 
@@ -39,72 +32,10 @@ MAX_APPEND_BYTES = 15 * 1024 * 1024 // 4 * 3
 """The most audio of one append."""
 
 
-class State(Enum):
-    """How far a session has come."""
-
-    CONNECTING = "connecting"  # dialling, upgrade under way
-    OPENED = "opened"  # upgraded: the endpoint may still refuse
-    CREATED = "created"  # session.created received
-    READY = "ready"  # session.updated received
-    CLOSING = "closing"  # close sent: the endpoint may still talk
-    CLOSED = "closed"
-
-    __hash__ = object.__hash__  # a state is looked up for each event, and Enum's own is in Python
-
-
-_OPENED, _CLOSING, _CLOSED = "opened", "closing", "closed"  # what the transport states
-
-NEXT: dict[State, dict[str | type[ev.ServerEvent], State]] = {
-    State.CONNECTING: {
-        _OPENED: State.OPENED,
-        _CLOSING: State.CLOSING,
-        _CLOSED: State.CLOSED,
-    },
-    State.OPENED: {
-        ev.SessionCreated: State.CREATED,
-        ev.SessionUpdated: State.READY,  # of a server without session.created
-        _CLOSING: State.CLOSING,
-        _CLOSED: State.CLOSED,
-    },
-    State.CREATED: {
-        ev.SessionUpdated: State.READY,
-        _CLOSING: State.CLOSING,
-        _CLOSED: State.CLOSED,
-    },
-    State.READY: {_CLOSING: State.CLOSING, _CLOSED: State.CLOSED},
-    State.CLOSING: {_CLOSING: State.CLOSING, _CLOSED: State.CLOSED},
-    State.CLOSED: {_CLOSING: State.CLOSED, _CLOSED: State.CLOSED},
-}
-"""Which state follows, by event received or fact of the transport; any other event changes none."""
-
-_ALL_SENT = frozenset(ev.ClientEvent.__subclasses__())
-_ALL_RECEIVED = frozenset(ev.ACTED_ON.values()) | frozenset(PASSED.values())
-
-SENDABLE: dict[State, frozenset[type[ev.ClientEvent]]] = {
-    State.CONNECTING: frozenset(),
-    State.OPENED: frozenset({ev.UpdateSession}),  # some servers create a session only then
-    State.CREATED: _ALL_SENT,
-    State.READY: _ALL_SENT,
-    State.CLOSING: frozenset(),
-    State.CLOSED: frozenset(),
-}
-"""What may be sent in a state; anything else raises ``LocalProtocolError``."""
-
-EXPECTED: dict[State, frozenset[type[ev.ServerEvent]]] = {
-    State.CONNECTING: frozenset(),
-    State.OPENED: frozenset({ev.SessionCreated, ev.Error}),
-    State.CREATED: _ALL_RECEIVED - {ev.SessionCreated},
-    State.READY: _ALL_RECEIVED - {ev.SessionCreated},
-    State.CLOSING: _ALL_RECEIVED,
-    State.CLOSED: frozenset(),
-}
-"""What a server may send in a state; anything else counts as ``unexpected``."""
-
-
-def split_append(audio: bytes, format: AudioFormat = PCM16) -> list[ev.Append]:
+def split_append(audio: bytes, format: AudioFormat = PCM16) -> list[client.Append]:
     """The appends that carry ``audio``, each of whole samples and within the limit."""
     size = MAX_APPEND_BYTES // format.sample_bytes * format.sample_bytes
-    return [ev.Append(audio=audio[at : at + size]) for at in range(0, len(audio), size)]
+    return [client.Append(audio=audio[at : at + size]) for at in range(0, len(audio), size)]
 
 
 class Session:
@@ -176,15 +107,15 @@ class Session:
             LocalProtocolError: If it can't be, in this state.
 
         """
-        self._move(_OPENED)
+        self._move(OPENED)
 
     def closing(self) -> None:
         """We sent close: nothing more may be sent, the server may still talk."""
-        self._move(_CLOSING)
+        self._move(CLOSING)
 
     def closed(self) -> None:
         """The connection is gone."""
-        self._move(_CLOSED)
+        self._move(CLOSED)
 
     def _move(self, fact: str) -> None:
         state = NEXT[self.state].get(fact)
@@ -194,7 +125,7 @@ class Session:
 
     # What we send.
 
-    def send(self, event: ev.ClientEvent) -> bytes:
+    def send(self, event: client.ClientEvent) -> bytes:
         """
         The message that carries ``event``.
 
@@ -205,7 +136,7 @@ class Session:
         kind = type(event)
         self._check_sendable(kind)
         try:
-            message = ev.encode(event)
+            message = client.encode(event)
         except (TypeError, ValueError, RecursionError) as error:
             raise LocalProtocolError(f"can't send {kind.__name__}: {error}") from None
         if account := _SENDING.get(kind):
@@ -223,27 +154,27 @@ class Session:
             LocalProtocolError: As ``send`` would.
 
         """
-        self._check_sendable(ev.Append)
+        self._check_sendable(client.Append)
         if n > MAX_APPEND_BYTES:
             raise LocalProtocolError(
                 f"can't send Append of {n} bytes, at most {MAX_APPEND_BYTES}: split it"
             )
         self.uncommitted_bytes += n
 
-    def _check_sendable(self, kind: type[ev.ClientEvent]) -> None:
+    def _check_sendable(self, kind: type[client.ClientEvent]) -> None:
         if kind not in SENDABLE[self.state]:
             raise LocalProtocolError(f"can't send {kind.__name__} when {self.state.name}")
 
-    def _send_update(self, event: ev.UpdateSession) -> None:
+    def _send_update(self, event: client.UpdateSession) -> None:
         self._asked = event.session
-        self.turn_detection = _turn_detection(event.session) or self.turn_detection
+        self.turn_detection = stated_turn_detection(event.session) or self.turn_detection
         if not self._stated:
             self._take_formats(event.session)
 
-    def _send_append(self, event: ev.Append) -> None:
+    def _send_append(self, event: client.Append) -> None:
         self.sending_audio(len(event.audio))
 
-    def _send_commit(self, _: ev.Commit) -> None:
+    def _send_commit(self, _: client.Commit) -> None:
         # The reference server refuses a commit of less than 100 ms.
         if self.uncommitted_bytes * 10 < self.input_format.bytes_per_second:
             raise LocalProtocolError(
@@ -253,7 +184,7 @@ class Session:
         self.uncommitted_bytes = 0
         self._commits += 1
 
-    def _send_clear(self, _: ev.ClearBuffer) -> None:
+    def _send_clear(self, _: client.ClearBuffer) -> None:
         self.uncommitted_bytes = 0
 
     # What a server sends.
@@ -333,15 +264,15 @@ class Session:
             self.model = name
         self._take_formats(stated)
         if isinstance(event, ev.SessionUpdated):
-            self.turn_detection = _turn_detection(stated) or self.turn_detection
+            self.turn_detection = stated_turn_detection(stated) or self.turn_detection
             self._compare(stated)
 
     def _take_formats(self, session: dict[str, Any]) -> None:
-        self.input_format = _format(session, "input") or self.input_format
-        self.output_format = _format(session, "output") or self.output_format
+        self.input_format = stated_format(session, "input") or self.input_format
+        self.output_format = stated_format(session, "output") or self.output_format
 
     def _compare(self, stated: dict[str, Any]) -> None:
-        for name, read in _NEGOTIATED.items():
+        for name, read in NEGOTIATED.items():
             asked, granted = read(self._asked), read(stated)
             if asked is not None and granted is not None and asked != granted:
                 self.deviate("config_ignored", name)
@@ -361,39 +292,11 @@ class Session:
                 self._responses.none_active()
 
 
-def _dig(config: Any, *path: str) -> Any:
-    for key in path:
-        config = config.get(key) if isinstance(config, dict) else None
-    return config
-
-
-def _format(session: dict[str, Any], side: str) -> AudioFormat | None:
-    """The audio format that a session object states, in today's shape or the beta one."""
-    return AudioFormat.from_wire(
-        _dig(session, "audio", side, "format") or session.get(f"{side}_audio_format")
-    )
-
-
-def _turn_detection(session: dict[str, Any]) -> str | None:
-    """The turn detection that a session object states, "none" for null; ``None`` if it doesn't."""
-    for holder in (_dig(session, "audio", "input"), session):
-        if isinstance(holder, dict) and "turn_detection" in holder:
-            kind = _dig(holder, "turn_detection", "type")
-            return kind if isinstance(kind, str) else "none"
-    return None
-
-
-_NEGOTIATED: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "audio.input.format": lambda session: _format(session, "input"),
-    "audio.output.format": lambda session: _format(session, "output"),
-    "audio.input.turn_detection": _turn_detection,
-}
-
-_SENDING: dict[type[ev.ClientEvent], Callable[[Session, Any], None]] = {
-    ev.UpdateSession: Session._send_update,
-    ev.Append: Session._send_append,
-    ev.Commit: Session._send_commit,
-    ev.ClearBuffer: Session._send_clear,
+_SENDING: dict[type[client.ClientEvent], Callable[[Session, Any], None]] = {
+    client.UpdateSession: Session._send_update,
+    client.Append: Session._send_append,
+    client.Commit: Session._send_commit,
+    client.ClearBuffer: Session._send_clear,
 }
 
 _RECEIVING: dict[type[ev.ServerEvent], Callable[[Session, Any], None]] = {

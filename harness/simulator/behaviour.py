@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.realtime.events import (
+from harness.realtime.client_events import (
     Append,
     CancelResponse,
     ClearBuffer,

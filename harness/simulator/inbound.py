@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness.realtime.events import (
+from harness.realtime.client_events import (
     CLIENT_EVENTS,
     Append,
     CancelResponse,

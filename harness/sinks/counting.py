@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.metrics import METRICS, TURN_METRICS, Metric, Type
+from harness.realtime.deviations import DEVIATION_KINDS
 from harness.realtime.errors import LISTED_CODES, close_code, listed_code
-from harness.realtime.session import DEVIATION_KINDS
 from harness.records import (
     Flag,
     Health,

@@ -2,7 +2,7 @@
 
 from locust import constant, task
 
-from harness.realtime.events import RetrieveItem
+from harness.realtime.client_events import RetrieveItem
 from harness.swarm import RealtimeUser
 
 

@@ -11,6 +11,7 @@ from endpoint import running_simulator
 from harness.call import CallEnded
 from harness.corpus import Utterance
 from harness.records import Flag, Outcome, Phase, SessionOutcome
+from harness.simulator.faults import EVENT, FAULTS, TIME
 from harness.simulator.profiles import shipped_profiles
 
 pytestmark = pytest.mark.e2e
@@ -89,21 +90,57 @@ def in_order(turns):
 ENDED = (SessionOutcome.ENDED, None, None)
 
 
-@pytest.mark.parametrize(
-    ("fault", "ending"),
-    [
-        ("refuse:401", (SessionOutcome.REFUSED, None, "http_401")),
-        ("refuse:403", (SessionOutcome.REFUSED, None, "http_403")),
-        ("refuse:429", (SessionOutcome.REFUSED, None, "http_429")),
-        ("refuse:503", (SessionOutcome.REFUSED, None, "http_503")),
-        ("hold", (SessionOutcome.TIMEOUT, Phase.CONNECT, "upgrade")),
-        ("reject:session_limit_reached", (SessionOutcome.REFUSED, None, "session_limit_reached")),
-        ("reject:insufficient_quota", (SessionOutcome.REFUSED, None, "insufficient_quota")),
-        ("reject:invalid_api_key", (SessionOutcome.REFUSED, None, "invalid_api_key")),
-        ("reject:server_error", (SessionOutcome.REFUSED, None, "server_error")),
-        ("no-session", (SessionOutcome.TIMEOUT, Phase.SESSION, "session.created")),
-    ],
-)
+NO_SESSION = [
+    ("refuse:401", (SessionOutcome.REFUSED, None, "http_401")),
+    ("refuse:403", (SessionOutcome.REFUSED, None, "http_403")),
+    ("refuse:429", (SessionOutcome.REFUSED, None, "http_429")),
+    ("refuse:503", (SessionOutcome.REFUSED, None, "http_503")),
+    ("hold", (SessionOutcome.TIMEOUT, Phase.CONNECT, "upgrade")),
+    ("reject:session_limit_reached", (SessionOutcome.REFUSED, None, "session_limit_reached")),
+    ("reject:insufficient_quota", (SessionOutcome.REFUSED, None, "insufficient_quota")),
+    ("reject:invalid_api_key", (SessionOutcome.REFUSED, None, "invalid_api_key")),
+    ("reject:server_error", (SessionOutcome.REFUSED, None, "server_error")),
+    ("no-session", (SessionOutcome.TIMEOUT, Phase.SESSION, "session.created")),
+]
+CLOSES = ["1006", "1000", "1011"]
+FAILURES = [
+    ("no-answer", (Outcome.TIMEOUT, Phase.FIRST_AUDIO, None)),
+    ("stop", (Outcome.TIMEOUT, Phase.STALL, None)),
+    ("fail:server_error", (Outcome.FAILED, None, "server_error")),
+    ("fail:rate_limit_exceeded", (Outcome.RATE_LIMITED, None, "rate_limit_exceeded")),
+    ("incomplete:content_filter", (Outcome.INCOMPLETE, None, "content_filter")),
+    ("incomplete:max_output_tokens", (Outcome.INCOMPLETE, None, "max_output_tokens")),
+    ("drop:response.done", (Outcome.TIMEOUT, Phase.STALL, None)),
+    ("cut:response.done", (Outcome.TIMEOUT, Phase.STALL, None)),
+]
+SURVIVED = [
+    (f"delay:{DELTA}", {"after_done"}),
+    ("delay:response.created", {"unknown_response", "unknown_item", "created_twice"}),
+    ("drop:response.created", {"unknown_response"}),
+    ("drop:rate_limits.updated", set()),
+    ("duplicate:response.created", {"created_twice", "duplicate"}),
+    ("duplicate:response.done", {"duplicate", "after_done"}),
+    ("fragment:*", set()),
+    ("slow-read:300ms", set()),
+]
+LOSSES = [f"drop:{DELTA}", f"cut:{DELTA}", f"corrupt:{DELTA}"]
+OVERSIZE, TEXT_ONLY, STALE = f"oversize:{DELTA}", "text-only", "stale"
+
+
+def test_every_fault_that_the_simulator_has_is_met_here():
+    met = {
+        *(fault for fault, _ in (*NO_SESSION, *FAILURES, *SURVIVED)),
+        *(f"{name}:{code}" for name in ("hang-up", "disconnect") for code in CLOSES),
+        *(*LOSSES, OVERSIZE, TEXT_ONLY, STALE),
+    }
+
+    assert {fault.partition(":")[0] for fault in met} == set(FAULTS)
+    for kind in FAULTS.values():
+        if kind.details[:1] not in ((EVENT,), (TIME,)):
+            assert {f"{kind.name}:{detail}" for detail in kind.details} <= met
+
+
+@pytest.mark.parametrize(("fault", "ending"), NO_SESSION)
 def test_a_session_that_does_not_come_about(fault, ending):
     crowd = Crowd(f"{fault}=25%")
 
@@ -114,7 +151,7 @@ def test_a_session_that_does_not_come_about(fault, ending):
     assert in_order(crowd.turns)
 
 
-@pytest.mark.parametrize("code", ["1006", "1000", "1011"])
+@pytest.mark.parametrize("code", CLOSES)
 def test_a_connection_that_ends_whatever_goes_on(code):
     crowd = Crowd(f"hang-up:{code}=80%", turns=8)
 
@@ -129,7 +166,7 @@ def test_a_connection_that_ends_whatever_goes_on(code):
     assert in_order([turn for turn in crowd.turns if turn not in cut])
 
 
-@pytest.mark.parametrize("code", ["1006", "1000", "1011"])
+@pytest.mark.parametrize("code", CLOSES)
 def test_a_connection_that_ends_in_an_answer(code):
     crowd = Crowd(f"disconnect:{code}=25%")
     struck, others = crowd.struck
@@ -143,19 +180,7 @@ def test_a_connection_that_ends_in_an_answer(code):
     assert in_order(others)
 
 
-@pytest.mark.parametrize(
-    ("fault", "landing"),
-    [
-        ("no-answer", (Outcome.TIMEOUT, Phase.FIRST_AUDIO, None)),
-        ("stop", (Outcome.TIMEOUT, Phase.STALL, None)),
-        ("fail:server_error", (Outcome.FAILED, None, "server_error")),
-        ("fail:rate_limit_exceeded", (Outcome.RATE_LIMITED, None, "rate_limit_exceeded")),
-        ("incomplete:content_filter", (Outcome.INCOMPLETE, None, "content_filter")),
-        ("incomplete:max_output_tokens", (Outcome.INCOMPLETE, None, "max_output_tokens")),
-        ("drop:response.done", (Outcome.TIMEOUT, Phase.STALL, None)),
-        ("cut:response.done", (Outcome.TIMEOUT, Phase.STALL, None)),
-    ],
-)
+@pytest.mark.parametrize(("fault", "landing"), FAILURES)
 def test_a_turn_that_fails_and_a_call_that_goes_on(fault, landing):
     crowd = Crowd(f"{fault}=25%")
     struck, others = crowd.struck
@@ -167,19 +192,7 @@ def test_a_turn_that_fails_and_a_call_that_goes_on(fault, landing):
     assert in_order(others)
 
 
-@pytest.mark.parametrize(
-    ("fault", "deviations"),
-    [
-        (f"delay:{DELTA}", {"after_done"}),
-        ("delay:response.created", {"unknown_response", "unknown_item", "created_twice"}),
-        ("drop:response.created", {"unknown_response"}),
-        ("drop:rate_limits.updated", set()),
-        ("duplicate:response.created", {"created_twice", "duplicate"}),
-        ("duplicate:response.done", {"duplicate", "after_done"}),
-        ("fragment:*", set()),
-        ("slow-read:300ms", set()),
-    ],
-)
+@pytest.mark.parametrize(("fault", "deviations"), SURVIVED)
 def test_what_a_call_survives(fault, deviations):
     crowd = Crowd(f"{fault}=50%")
 
@@ -191,7 +204,7 @@ def test_what_a_call_survives(fault, deviations):
     assert set(crowd.deviations) <= deviations
 
 
-@pytest.mark.parametrize("fault", [f"drop:{DELTA}", f"cut:{DELTA}", f"corrupt:{DELTA}"])
+@pytest.mark.parametrize("fault", LOSSES)
 def test_audio_that_is_lost(fault):
     crowd = Crowd(f"{fault}=20%", "--answer", "1s")
     struck, others = crowd.struck
@@ -204,10 +217,10 @@ def test_audio_that_is_lost(fault):
 
 
 def test_a_message_too_long_to_be_true():
-    crowd = Crowd(f"oversize:{DELTA}=4%")
+    crowd = Crowd(f"{OVERSIZE}=4%")
     struck, others = crowd.struck
 
-    assert len(struck) == crowd.totals["faults"][f"oversize:{DELTA}"] > 0
+    assert len(struck) == crowd.totals["faults"][OVERSIZE] > 0
     assert {(turn.outcome, turn.code) for turn in struck} == {
         (Outcome.PROTOCOL_ERROR, "close_1009")
     }
@@ -217,10 +230,10 @@ def test_a_message_too_long_to_be_true():
 
 
 def test_an_answer_in_text():
-    crowd = Crowd("text-only=25%")
+    crowd = Crowd(f"{TEXT_ONLY}=25%")
     struck, others = crowd.struck
 
-    assert len(struck) == crowd.totals["faults"]["text-only"] > 0
+    assert len(struck) == crowd.totals["faults"][TEXT_ONLY] > 0
     for turn in struck:
         assert turn.outcome is Outcome.COMPLETED
         assert Flag.TEXT_ONLY in turn.flags
@@ -230,7 +243,7 @@ def test_an_answer_in_text():
 
 
 def test_audio_of_an_answer_that_was_talked_over():
-    crowd = Crowd("stale=50%", "--answer", "3s", "--speed", "2", listen=0.2)
+    crowd = Crowd(f"{STALE}=50%", "--answer", "3s", "--speed", "2", listen=0.2)
     struck = {line["session_id"] for line in crowd.truth if line["faults"]}
 
     assert {turn.outcome for turn in crowd.turns} == {Outcome.CANCELLED, Outcome.COMPLETED}

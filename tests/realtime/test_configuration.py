@@ -5,7 +5,7 @@ from judge import CLIENT, judged
 
 from harness.audio import PCM16, PCMA, PCMU
 from harness.durations import Distribution
-from harness.realtime import events as ev
+from harness.realtime import client_events as client
 from harness.realtime.configuration import merge, session_update
 from harness.realtime.session import Session
 from harness.tools import SimulatedTools
@@ -25,10 +25,10 @@ def sent(event):
 @pytest.mark.parametrize(
     "event",
     [
-        ev.Append(audio=b"\1\2\3\4"),
-        ev.Commit(),
-        ev.ClearBuffer(),
-        ev.CreateItem(
+        client.Append(audio=b"\1\2\3\4"),
+        client.Commit(),
+        client.ClearBuffer(),
+        client.CreateItem(
             item={
                 "type": "message",
                 "role": "user",
@@ -36,14 +36,14 @@ def sent(event):
             },
             previous_item_id="root",
         ),
-        ev.CreateItem(item={"type": "function_call_output", "call_id": "c", "output": "{}"}),
-        ev.DeleteItem(item_id="i"),
-        ev.RetrieveItem(item_id="i"),
-        ev.TruncateItem(item_id="i", content_index=0, audio_end_ms=0),
-        ev.CreateResponse(),
-        ev.CreateResponse(response={"instructions": "Greet.", "tool_choice": "none"}),
-        ev.CancelResponse(),
-        ev.CancelResponse(response_id="r", event_id="mine"),
+        client.CreateItem(item={"type": "function_call_output", "call_id": "c", "output": "{}"}),
+        client.DeleteItem(item_id="i"),
+        client.RetrieveItem(item_id="i"),
+        client.TruncateItem(item_id="i", content_index=0, audio_end_ms=0),
+        client.CreateResponse(),
+        client.CreateResponse(response={"instructions": "Greet.", "tool_choice": "none"}),
+        client.CancelResponse(),
+        client.CancelResponse(response_id="r", event_id="mine"),
     ],
     ids=lambda event: type(event).__name__,
 )
@@ -51,7 +51,7 @@ def test_all_we_send_is_valid_to_the_openai_package(event):
     parsed = sent(event)
 
     assert parsed.type == event.__struct_config__.tag
-    assert parsed.to_dict(exclude_unset=True) == json.loads(ev.encode(event))
+    assert parsed.to_dict(exclude_unset=True) == json.loads(client.encode(event))
 
 
 @pytest.mark.parametrize("dialect", ["openai", "azure"])
@@ -88,7 +88,7 @@ def test_every_configuration_is_valid_to_the_openai_package(
         tool_choice=tool_choice,
     )
 
-    parsed = sent(ev.UpdateSession(session=session))
+    parsed = sent(client.UpdateSession(session=session))
 
     assert parsed.session.type == "realtime"
     assert parsed.to_dict(exclude_unset=True) == {"type": "session.update", "session": session}

@@ -1,6 +1,7 @@
 import pytest
 from judge import CLIENT, SERVER
 
+from harness.realtime import client_events as client
 from harness.realtime import events as ev
 
 
@@ -9,7 +10,7 @@ def test_all_server_events_are_known():
 
 
 def test_all_client_events_are_known():
-    assert set(CLIENT) == ev.CLIENT_EVENTS
+    assert set(CLIENT) == client.CLIENT_EVENTS
 
 
 @pytest.mark.parametrize("name", sorted(ev.ACTED_ON))

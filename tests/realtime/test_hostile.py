@@ -8,9 +8,12 @@ from hostile import conversation, mutated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.realtime import client_events as client
 from harness.realtime import events as ev
+from harness.realtime.deviations import DEVIATION_KINDS
 from harness.realtime.errors import LocalProtocolError
-from harness.realtime.session import DEVIATION_KINDS, Session, State
+from harness.realtime.session import Session
+from harness.realtime.states import State
 
 MUTATED = 30_000
 
@@ -60,14 +63,14 @@ def test_memory_stays_bounded_whatever_comes():
 
 SENT = st.sampled_from(
     [
-        ev.UpdateSession(session={"type": "realtime"}),
-        ev.Append(audio=b"\0" * 4_800),
-        ev.Append(audio=b"\0" * 480),
-        ev.Commit(),
-        ev.ClearBuffer(),
-        ev.CreateResponse(),
-        ev.CancelResponse(),
-        ev.CreateItem(item={"type": "message", "role": "user", "content": []}),
+        client.UpdateSession(session={"type": "realtime"}),
+        client.Append(audio=b"\0" * 4_800),
+        client.Append(audio=b"\0" * 480),
+        client.Commit(),
+        client.ClearBuffer(),
+        client.CreateResponse(),
+        client.CancelResponse(),
+        client.CreateItem(item={"type": "message", "role": "user", "content": []}),
     ]
 )
 FACTS = st.sampled_from(["opened", "closing", "closed"])

@@ -6,32 +6,26 @@ import msgspec
 import pytest
 
 from harness.audio import PCM16, PCMU, AudioFormat
+from harness.realtime import client_events as client
 from harness.realtime import events as ev
+from harness.realtime.deviations import DEVIATION_KINDS
 from harness.realtime.errors import LocalProtocolError
-from harness.realtime.session import (
-    DEVIATION_KINDS,
-    EXPECTED,
-    MAX_APPEND_BYTES,
-    NEXT,
-    SENDABLE,
-    Session,
-    State,
-    split_append,
-)
+from harness.realtime.session import MAX_APPEND_BYTES, Session, split_append
+from harness.realtime.states import EXPECTED, NEXT, SENDABLE, State
 
 HALF_SECOND = b"\0" * 24_000
 
 EVENTS = [
-    ev.UpdateSession(session={"type": "realtime"}),
-    ev.Append(audio=HALF_SECOND),
-    ev.Commit(),
-    ev.ClearBuffer(),
-    ev.CreateItem(item={"type": "message", "role": "user", "content": []}),
-    ev.DeleteItem(item_id="item_1"),
-    ev.RetrieveItem(item_id="item_1"),
-    ev.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=800),
-    ev.CreateResponse(),
-    ev.CancelResponse(),
+    client.UpdateSession(session={"type": "realtime"}),
+    client.Append(audio=HALF_SECOND),
+    client.Commit(),
+    client.ClearBuffer(),
+    client.CreateItem(item={"type": "message", "role": "user", "content": []}),
+    client.DeleteItem(item_id="item_1"),
+    client.RetrieveItem(item_id="item_1"),
+    client.TruncateItem(item_id="item_1", content_index=0, audio_end_ms=800),
+    client.CreateResponse(),
+    client.CancelResponse(),
 ]
 
 
@@ -123,8 +117,8 @@ def test_what_the_server_states_is_kept():
 @pytest.mark.parametrize("state", State)
 def test_only_what_the_table_allows_is_sent(state, event):
     session = in_state(state)
-    if SENDABLE[state] and isinstance(event, ev.Commit) and state is not State.OPENED:
-        session.send(ev.Append(audio=HALF_SECOND))
+    if SENDABLE[state] and isinstance(event, client.Commit) and state is not State.OPENED:
+        session.send(client.Append(audio=HALF_SECOND))
     if type(event) in SENDABLE[state]:
         assert msgspec.json.decode(session.send(event))["type"] == type(event).__struct_config__.tag
     else:
@@ -136,7 +130,7 @@ def test_only_what_the_table_allows_is_sent(state, event):
 
 
 def test_audio_goes_out_as_base64():
-    assert ready().send(ev.Append(audio=b"\1\2")) == (
+    assert ready().send(client.Append(audio=b"\1\2")) == (
         b'{"type":"input_audio_buffer.append","audio":"AQI="}'
     )
 
@@ -145,7 +139,7 @@ def test_an_event_that_cannot_be_encoded_is_our_mistake_and_changes_nothing():
     session = ready()
 
     with pytest.raises(LocalProtocolError, match="can't send UpdateSession"):
-        session.send(ev.UpdateSession(session={"voice": object()}))
+        session.send(client.UpdateSession(session={"voice": object()}))
 
     session.receive(ga.updated(audio={"input": {"turn_detection": {"type": "server_vad"}}}))
     assert not session.deviations
@@ -176,34 +170,34 @@ def test_frames_encoded_beforehand_are_refused_like_others():
 def test_a_commit_needs_100_ms_of_audio(format, too_little):
     session = ready()
     session.receive(ga.updated(audio={"input": {"format": format.wire()}}))
-    session.send(ev.Append(audio=b"\0" * too_little))
+    session.send(client.Append(audio=b"\0" * too_little))
 
     with pytest.raises(LocalProtocolError, match="at least 100 ms"):
-        session.send(ev.Commit())
+        session.send(client.Commit())
     assert session.uncommitted_bytes == too_little
 
-    session.send(ev.Append(audio=b"\0" * format.sample_bytes))
-    session.send(ev.Commit())
+    session.send(client.Append(audio=b"\0" * format.sample_bytes))
+    session.send(client.Commit())
     assert session.uncommitted_bytes == 0
 
 
 def test_an_empty_commit_is_refused():
     with pytest.raises(LocalProtocolError, match="can't send Commit of 0 ms"):
-        ready().send(ev.Commit())
+        ready().send(client.Commit())
 
 
 def test_a_cleared_buffer_has_nothing_to_commit():
     session = ready()
-    session.send(ev.Append(audio=HALF_SECOND))
-    session.send(ev.ClearBuffer())
+    session.send(client.Append(audio=HALF_SECOND))
+    session.send(client.ClearBuffer())
 
     with pytest.raises(LocalProtocolError):
-        session.send(ev.Commit())
+        session.send(client.Commit())
 
 
 def test_the_commit_of_a_vad_empties_the_buffer():
     session = ready()
-    session.send(ev.Append(audio=HALF_SECOND))
+    session.send(client.Append(audio=HALF_SECOND))
     session.receive(ga.committed())
 
     assert session.uncommitted_bytes == 0
@@ -211,9 +205,9 @@ def test_the_commit_of_a_vad_empties_the_buffer():
 
 def test_audio_sent_after_our_own_commit_survives_its_acknowledgement():
     session = ready()
-    session.send(ev.Append(audio=HALF_SECOND))
-    session.send(ev.Commit())
-    session.send(ev.Append(audio=HALF_SECOND))
+    session.send(client.Append(audio=HALF_SECOND))
+    session.send(client.Commit())
+    session.send(client.Append(audio=HALF_SECOND))
     session.receive(ga.committed())
 
     assert session.uncommitted_seconds == 0.5
@@ -221,10 +215,10 @@ def test_audio_sent_after_our_own_commit_survives_its_acknowledgement():
 
 def test_a_refused_commit_is_not_waited_for():
     session = ready()
-    session.send(ev.Append(audio=HALF_SECOND))
-    session.send(ev.Commit())
+    session.send(client.Append(audio=HALF_SECOND))
+    session.send(client.Commit())
     session.receive(ga.error("input_audio_buffer_commit_empty"))
-    session.send(ev.Append(audio=HALF_SECOND))
+    session.send(client.Append(audio=HALF_SECOND))
     session.receive(ga.committed())
 
     assert session.uncommitted_bytes == 0
@@ -234,7 +228,7 @@ def test_an_append_over_the_limit_is_refused_and_can_be_split():
     session, audio = ready(), b"\0" * (2 * MAX_APPEND_BYTES + 2)
 
     with pytest.raises(LocalProtocolError, match="at most 11796480"):
-        session.send(ev.Append(audio=audio))
+        session.send(client.Append(audio=audio))
     appends = split_append(audio)
     messages = [session.send(append) for append in appends]
 
@@ -275,7 +269,7 @@ def test_the_format_is_the_servers_else_ours(name, stated, expected):
 
 def test_what_we_ask_for_holds_until_the_server_speaks():
     session = in_state(State.OPENED)
-    session.send(ev.UpdateSession(session={"audio": {"input": {"format": PCMU.wire()}}}))
+    session.send(client.UpdateSession(session={"audio": {"input": {"format": PCMU.wire()}}}))
 
     assert (session.input_format, session.output_format) == (PCMU, PCM16)
 
@@ -479,7 +473,7 @@ def test_a_response_done_without_id_ends_the_only_one():
 )
 def test_a_server_that_ignores_the_configuration_is_found_out(asked, stated, ignored):
     session = in_state(State.CREATED)
-    session.send(ev.UpdateSession(session={"type": "realtime", "audio": {"input": asked}}))
+    session.send(client.UpdateSession(session={"type": "realtime", "audio": {"input": asked}}))
     session.receive(ga.message("session.updated", session={"audio": {"input": stated}}))
 
     expected = {("config_ignored", f"audio.input.{ignored}"): 1} if ignored else {}

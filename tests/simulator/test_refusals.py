@@ -7,7 +7,7 @@ from dialogue import Dialogue, error_of, of, speech
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.realtime.events import CLIENT_EVENTS
+from harness.realtime.client_events import CLIENT_EVENTS
 
 
 @pytest.fixture
