@@ -291,11 +291,11 @@ class Line:
         if closed is not None:
             recorder.end(*turn_ending(closed, self.connection.parting_error), now)
             self._over = True
+        self._answer_tools()
+        self._ask_deferred()  # before turns close: one that goes on is not over
         given_up = recorder.advance(now)
         if given_up and self.connection.session.active:
             self._send(CancelResponse())
-        self._answer_tools()
-        self._ask_deferred()
         self._hand_over()
         if Outcome.ABANDONED in given_up:
             self._hang_up()

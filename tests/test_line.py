@@ -423,6 +423,23 @@ def test_a_call_that_is_answered_while_another_is_still_made_does_not_ask_too_so
     assert line.partner.names[-1] == "response.create"
 
 
+def test_a_response_that_ends_after_its_call_was_answered_does_not_end_the_turn(monkeypatch):
+    line = Line(monkeypatch, tools=[double], listen="done")
+    *made, done = calls("a", name="double", arguments='{"n": 1}')
+    line.answer(made, ga.answer("resp_2"))
+    with line.call as call:
+        said = gevent.spawn(call.send_text, "Hello")
+        with gevent.Timeout(5):
+            while not outputs(line):
+                gevent.sleep(0.001)
+        line.partner.say(done)
+        turn = said.get(timeout=5)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert turn.response_ids == ["resp_1", "resp_2"]
+    assert line.partner.names[-1] == "response.create"
+
+
 @pytest.mark.parametrize("arguments", ["no json", "[1]", '{"n": "four"}', '{"m": 4}', ""])
 def test_bad_arguments_are_recorded_and_not_fatal(monkeypatch, arguments):
     line = Line(monkeypatch, tools=[double])
