@@ -44,13 +44,22 @@ class Dialogue:
     ``heard`` is everything so far; ``truths`` what the endpoint recorded.
     """
 
-    def __init__(self, *, endpoint=None, configure=None, type="realtime", **options):
+    def __init__(
+        self,
+        *,
+        endpoint=None,
+        configure=None,
+        type="realtime",
+        model="gpt-realtime-2.1-mini",
+        asks_for_beta=False,
+        **options,
+    ):
         self.truths = []
         self.endpoint = endpoint or Endpoint(settings(**options), self.truths.append, "t")
         self.now = 0
         self.heard = []
-        config = SessionConfig(model="gpt-realtime-2.1-mini", type=type)
-        self.session = SimulatedSession(self.endpoint, config, 0)
+        config = SessionConfig(model=model, type=type)
+        self.session = SimulatedSession(self.endpoint, config, 0, beta=asks_for_beta)
         self._flush()
         if configure is not None:
             self.configure(**configure)

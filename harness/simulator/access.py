@@ -18,7 +18,9 @@ __all__ = ["DEFAULT_MODEL", "Access", "Admitted", "Denied"]
 
 DEFAULT_MODEL = "gpt-realtime-2.1-mini"
 
-_PATHS = ("/v1/realtime", "/openai/v1/realtime", "/openai/realtime")
+_PREVIEW_PATH = "/openai/realtime"  # Azure's, before its protocol was generally available
+_PATHS = ("/v1/realtime", "/openai/v1/realtime", _PREVIEW_PATH)
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
 _KEY_PROTOCOL = "openai-insecure-api-key."
 
 
@@ -27,6 +29,7 @@ class Admitted(msgspec.Struct, frozen=True):
 
     config: SessionConfig  # as it begins
     protocol: str | None = None  # the subprotocol to select
+    beta: bool = False  # the shape of the beta was asked for
 
 
 class Denied(msgspec.Struct, frozen=True):
@@ -100,7 +103,11 @@ class Access:
             0
         ]
         return Admitted(
-            structs.replace(config, model=asked), "realtime" if "realtime" in protocols else None
+            structs.replace(config, model=asked),
+            "realtime" if "realtime" in protocols else None,
+            beta=url.path.rstrip("/") == _PREVIEW_PATH
+            or "realtime=v1" in headers.get("OpenAI-Beta", "")
+            or _BETA_PROTOCOL in protocols,
         )
 
     def issue(

@@ -27,6 +27,7 @@ from harness.simulator.agenda import Script
 from harness.simulator.config import SessionConfig, parse_params, updated
 from harness.simulator.conversation import Item
 from harness.simulator.inbound import decode
+from harness.simulator.interpreter import Interpreter
 from harness.simulator.items import checked_item
 from harness.simulator.listening import Listening
 from harness.simulator.outbound import Out, hang_up
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SimulatedSession"]
 
+_TOO_OLD = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
+
 
 class SimulatedSession:
     """
@@ -50,10 +53,19 @@ class SimulatedSession:
         config: As the client asked for it.
         at: When it began, ns.
         epoch: The same in seconds since 1970, which only ``expires_at`` shows.
+        beta: Whether the client asked for the shape that the protocol had as a beta.
 
     """
 
-    def __init__(self, endpoint: Endpoint, config: SessionConfig, at: int, epoch: int = 0) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        config: SessionConfig,
+        at: int,
+        epoch: int = 0,
+        *,
+        beta: bool = False,
+    ) -> None:
         self._endpoint = endpoint
         full = endpoint.full
         self._place = Place(endpoint, endpoint.opened(), at)
@@ -65,9 +77,12 @@ class SimulatedSession:
         self._responses = Responses(self._place, self._answered)
         self._listening = Listening(self._place, self._responses, self._config)
         self._conversation = self._place.conversation
-        self._outbox = outbox(self._place)
+        speaks = endpoint.settings.beta
+        is_beta = speaks == "always" or (beta and speaks == "asked")
+        self._interpreter = Interpreter(self._place) if is_beta else None
+        self._outbox = outbox(self._place, self._interpreter or self._place.agenda)
         self._ailment = strike(self._place)
-        self._begin(config.model or "", full=full)
+        self._begin(config.model or "", full=full, too_old=beta and speaks == "refused")
 
     # What the shell calls.
 
@@ -87,6 +102,8 @@ class SimulatedSession:
         try:
             event = decode(message)
             event_id = event.event_id
+            if self._interpreter is not None:
+                event = self._interpreter.modernise(event)
             self._handle(event, at)
         except Refusal as refusal:
             self._refuse(refusal, event_id)
@@ -119,8 +136,11 @@ class SimulatedSession:
 
     # What is sent.
 
-    def _begin(self, model: str, *, full: bool) -> None:
-        if not self._endpoint.knows(model):
+    def _begin(self, model: str, *, full: bool, too_old: bool) -> None:
+        if too_old:
+            refusal = Refusal("beta_api_shape_disabled", _TOO_OLD)
+            self._reject(refusal, 4000, f"invalid_request_error.{refusal.code}")
+        elif not self._endpoint.knows(model):
             text = f"The model '{model}' does not exist or you do not have access to it."
             refusal = Refusal("model_not_found", text, "model")
             self._reject(refusal, 4000, "invalid_request_error.model_not_found")

@@ -60,8 +60,13 @@ class Connection(WSListener):
         transport.underlying_transport.set_write_buffer_limits(high=_MAX_UNREAD)
         self._connections.add(self)
         now = time.monotonic_ns()
-        config = self._admitted.config
-        self._session = SimulatedSession(self._endpoint, config, now, int(time.time()))
+        self._session = SimulatedSession(
+            self._endpoint,
+            self._admitted.config,
+            now,
+            int(time.time()),
+            beta=self._admitted.beta,
+        )
         if self._session.read_every is not None:
             self._stop_reading(self._session.read_every)
         self.flush()

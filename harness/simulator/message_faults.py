@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.simulator.outbound import Framing, Out
+from harness.simulator.outbound import Framing, Out, Outbox
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from harness.simulator.agenda import Agenda
     from harness.simulator.faults import Fault
 
 __all__ = ["MessageFaults"]
@@ -25,10 +24,10 @@ _DELAY_NS = 300_000_000
 
 class MessageFaults:
     """
-    Stands in for the agenda of one session.
+    What one session has to send, as it is sent.
 
     Args:
-        agenda: What the session has to send.
+        source: What the session has to send.
         faults: That strike messages.
         rng: Of this session alone.
         note: Told of each message that was struck.
@@ -37,12 +36,12 @@ class MessageFaults:
 
     def __init__(
         self,
-        agenda: Agenda,
+        source: Outbox,
         faults: tuple[Fault, ...],
         rng: random.Random,
         note: Callable[[Fault, Out, int], None],
     ) -> None:
-        self._agenda = agenda
+        self._source = source
         self._faults = faults
         self._rng = rng
         self._note = note
@@ -55,7 +54,7 @@ class MessageFaults:
         """When the next message is due, 0 for at once; ``None`` while nothing is to come."""
         if self._ready:
             return 0
-        dues = [self._agenda.due, self._late[0][0] if self._late else None]
+        dues = [self._source.due, self._late[0][0] if self._late else None]
         return min((due for due in dues if due is not None), default=None)
 
     def take(self, at: int) -> Out | None:
@@ -64,7 +63,7 @@ class MessageFaults:
             return self._ready.popleft()
         if self._late and self._late[0][0] <= at:
             return heapq.heappop(self._late)[2]
-        while (out := self._agenda.take(at)) is not None:
+        while (out := self._source.take(at)) is not None:
             struck = self._struck(out, at)
             if struck is not None:
                 return struck

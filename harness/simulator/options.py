@@ -104,6 +104,7 @@ OPTIONS = (
     Option(flag="--tool-rate", parse=parse_share, metavar="SHARE", shown="0.5", help="Share of turns that call a tool, when the session has tools"),
     Option(flag="--tool-calls", parse=_whole(1, 100), metavar="N", shown="1", help="How many tools such a turn calls at once: from 1 to N; but one in a session with parallel_tool_calls false"),
     Option(flag="--filler-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of tool calls before which something is said: 'Let me see.'"),
+    Option(flag="--beta", parse=_one_of("asked", "always", "refused"), metavar="WHEN", shown="asked", help="When the beta's event names and shapes are spoken: if a client asks for them (OpenAI-Beta header, Azure's preview path), always, or never: who asks is refused, as by OpenAI now"),
     Option(flag="--seed", parse=_whole(0, 2**63), metavar="N", shown="1", help="Same seed: same answers, same faults"),
     Option(flag="--model", repeat=True, metavar="NAME", shown="any", help="A model that exists; repeatable; all others are then refused"),
 )

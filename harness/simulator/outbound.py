@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from harness.simulator.truth import Said, Truth
 
-__all__ = ["Framing", "Messages", "Out", "audio_delta_head", "hang_up"]
+__all__ = ["Framing", "Messages", "Out", "Outbox", "audio_delta_head", "hang_up"]
 
 _encoder = msgspec.json.Encoder()
 
@@ -31,6 +31,17 @@ class Out(NamedTuple):
     on: Said | Truth | None = None  # what it is about
     framing: Framing = Framing.WHOLE
     closing: int | None = None  # no message: the connection ends, with this code
+
+
+class Outbox(Protocol):
+    """What a session has to send, in order: its agenda, or what stands in for it."""
+
+    @property
+    def due(self) -> int | None:
+        """When the next message is due, 0 for at once; ``None`` while nothing is to come."""
+
+    def take(self, at: int) -> Out | None:
+        """The next message that is due by ``at``."""
 
 
 def hang_up(code: int) -> Out:

@@ -9,11 +9,11 @@ import msgspec
 from harness.durations import parse_duration
 from harness.simulator.faults import Fault, Scope
 from harness.simulator.message_faults import MessageFaults
-from harness.simulator.outbound import Out, hang_up
+from harness.simulator.outbound import Out, Outbox, hang_up
 from harness.simulator.truth import Truth
 
 if TYPE_CHECKING:
-    from harness.simulator.agenda import Agenda, Script
+    from harness.simulator.agenda import Script
     from harness.simulator.place import Place
 
 __all__ = ["Ailment", "outbox", "strike"]
@@ -55,7 +55,7 @@ def _hanging_up(place: Place, fault: Fault, at: int) -> Script:
     yield hang_up(int(fault.detail))
 
 
-def outbox(place: Place) -> Agenda | MessageFaults:
+def outbox(place: Place, source: Outbox) -> Outbox:
     """What a session has to send, past the faults that strike messages."""
     faults = place.endpoint.faults
 
@@ -68,6 +68,6 @@ def outbox(place: Place) -> Agenda | MessageFaults:
             out.on.faults.append(fault.label)
 
     if not faults.of_messages:
-        return place.agenda
+        return source
     rng = faults.rng("messages", place.ordinal)
-    return MessageFaults(place.agenda, faults.of_messages, rng, note)
+    return MessageFaults(source, faults.of_messages, rng, note)
