@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from harness.realtime.events import ClientEvent, CreateItem, CreateResponse, UpdateSession
+from harness.realtime.client_events import (
+    ClientEvent,
+    CreateItem,
+    CreateResponse,
+    UpdateSession,
+)
 from harness.simulator.beta import beta_fields, modern_item, modern_params, modern_session
 
 if TYPE_CHECKING:
