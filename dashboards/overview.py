@@ -130,9 +130,13 @@ def _load():
               note="As many voices as speak at once."),
         graph("Bytes", "Bps", Target(TALK.rate("bytes_sent"), "sent"),
               Target(TALK.rate("bytes_received"), "received"),
-              note="Counted as sessions end."),
-        stacked("Tokens, a second", "short", Target(TALK.rate("tokens", "kind"), "{{kind}}")),
-        graph("USD an hour", "currencyUSD", Target(f"3600 * {TALK.rate('cost_usd')}", "now")),
+              note="Counted as sessions end.", span=6),
+        stacked("Tokens, a second", "short", Target(TALK.rate("tokens", "kind"), "{{kind}}"),
+                span=6),
+        graph("USD an hour", "currencyUSD", Target(f"3600 * {TALK.rate('cost_usd')}", "now"),
+              span=6),
+        graph("Budget", "currencyUSD", Target(TALK.now("budget_usd", "part"), "{{part}}"),
+              note="Of a run with --max-cost.", span=6),
     )  # fmt: skip
 
 

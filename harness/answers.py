@@ -77,6 +77,7 @@ class Answers(Attribution):
         self.tool_rounds = tool_rounds
         self.audio_received_ns = 0
         self.stale_ns = 0  # received after its turn was interrupted or closed: never heard
+        self.late_usage: dict[str, Any] | None = None  # told after its turn had closed
         self.requests: list[ToolRequest] = []  # complete calls that the caller has not taken yet
 
     def receive(self, event: object, at: int, uncertainty: int = 0) -> bool:
@@ -254,9 +255,9 @@ class Answers(Attribution):
             o.texts.append(track.transcript)
         if o.closed:
             track.open = OVER
+            self.late_usage = merge_usage(self.late_usage, response.usage)
             return True
-        if response.usage is not None:
-            o.turn.usage = merge_usage(o.turn.usage, response.usage)
+        o.turn.usage = merge_usage(o.turn.usage, response.usage)
         for item in response.output or ():
             if item.type == "function_call":
                 self._complete(track, item, at, uncertainty)
@@ -267,9 +268,14 @@ class Answers(Attribution):
         return True
 
     def _input_transcript(self, event: InputTranscript, at: int, uncertainty: int) -> bool:
-        if event.usage is not None and self._open:
+        if event.usage is None:
+            return False
+        usage = {"transcription": event.usage}
+        if self._open:
             turn = self._open[-1].turn
-            turn.usage = merge_usage(turn.usage, {"transcription": event.usage})
+            turn.usage = merge_usage(turn.usage, usage)
+        else:
+            self.late_usage = merge_usage(self.late_usage, usage)
         return False
 
     def _error(self, event: Error, at: int, uncertainty: int) -> bool:

@@ -75,6 +75,7 @@ class Call(Line):
         instructions: Instead of the workload's.
         on_tape: Given the tape of each finished turn, after ``on_turn``, and what takes secrets out
             of its text; ``None`` keeps none.
+        purse: What turns are paid from; ``None``: they may cost what they will.
 
     """
 

@@ -24,6 +24,7 @@ from harness.hub import EXACT_NS, hub_watch
 from harness.limits import Limits
 from harness.logbook import Logbook
 from harness.metrics import measure
+from harness.money.purse import Purse, Spending
 from harness.options import Workload
 from harness.pacer import Microphone, on_beat, pacer
 from harness.realtime.client_events import (
@@ -42,6 +43,7 @@ __all__ = ["CallEnded", "Line"]
 
 NS = 1_000_000_000
 A_WHILE = 60 * NS  # nothing is due: look again then
+SOON = NS // 4  # who waits for money looks whether the run is over
 
 OnTape = Callable[[Tape, Callable[[str], str]], None]
 """Takes a tape, and what takes secrets out of its text."""
@@ -67,6 +69,7 @@ class Line:
         tools: Sequence[Any] = (),
         instructions: str | None = None,
         on_tape: OnTape | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self.workload = workload
         self._seed = rng.getrandbits(64)
@@ -92,6 +95,8 @@ class Line:
             listener=self.recorder.receive,
         )
         self._logbook = Logbook(self.connection, self.recorder, on_session, workload)
+        self._spending = Spending(purse, self.connection.notify) if purse is not None else None
+        self._first_turn = 0  # of this session
         self._microphone: Microphone | None = None
         self._event_ids = 0
         self._asks: dict[str, Any] | None = None  # what the next response.create asks for
@@ -112,6 +117,7 @@ class Line:
         return self
 
     def _dial(self) -> None:
+        self._first_turn = self.recorder.turns
         self._logbook.start()
         try:
             self.connection.connect()
@@ -185,6 +191,9 @@ class Line:
         """Record the session that is over, and what is left of its turns."""
         self.recorder.end(Outcome.CUT, None, monotonic_ns())
         self._hand_over()
+        late_usd = self._logbook.add_late()
+        if self._spending is not None:
+            self._spending.close(late_usd)
         connection, closed = self.connection, self.connection.closed
         ending: tuple[SessionOutcome, str | None] = (SessionOutcome.ENDED, None)
         if connection.goodbye_late:
@@ -245,7 +254,8 @@ class Line:
             return None
 
     def _boundary(self) -> None:
-        """Between turns: the session may be gone, the caller may be to stop."""
+        """Between turns: the session may be gone, the caller may be to stop, the money spent."""
+        can_pay = self._can_pay()
         self._step(monotonic_ns())
         if self._to_be_renewed and not self._stopping():
             self._renew()
@@ -253,6 +263,19 @@ class Line:
             raise CallEnded("the session is gone")
         if self._stopping():
             raise CallEnded("the caller is to stop")
+        if not can_pay:
+            raise CallEnded("the budget is spent")
+
+    def _can_pay(self) -> bool:
+        """Reserve what the next turn is expected to cost; whether it was granted."""
+        if self._spending is None:
+            return True
+        ticket = self._spending.ask(self.recorder.turns - self._first_turn)
+        self._until(
+            lambda now: ticket.granted is not None or self._stopping(),
+            lambda: monotonic_ns() + SOON,
+        )
+        return bool(ticket.granted)
 
     def _returned(self, turn: Turn) -> Turn:
         if self._over and not self._to_be_renewed:
@@ -263,6 +286,8 @@ class Line:
         turn = self.recorder.begin(kind, due=due, at=None, said=said)
         turn.session_age_s = (due - (self.connection.upgraded_at or due)) / NS
         turn.worker_concurrency = len(census().transports)
+        if self._spending is not None:
+            self._spending.begun(turn)
         return turn
 
     # Living on.
@@ -344,6 +369,8 @@ class Line:
             census().turns += 1
             turn.message = self.connection.one_line(turn.message)
             self._logbook.add(turn)
+            if self._spending is not None:
+                self._spending.ended(turn)
             self._on_turn(turn)
         if self._on_tape is not None:
             self._hand_over_tapes(self._on_tape)

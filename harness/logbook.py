@@ -66,14 +66,23 @@ class Logbook:
         """Add a finished turn to its session, and say what it cost."""
         if turn.failed and turn.code is not None:
             self._struck[turn.code] += 1
-        if turn.usage is None:
-            return
-        turn.cost_usd = cost_usd(
-            turn.model, turn.usage, self._prices, transcription_model=self._transcriber
-        )
-        self._usage = merge_usage(self._usage, turn.usage)
-        if turn.cost_usd is not None:
-            self._cost_usd = (self._cost_usd or 0.0) + turn.cost_usd
+        turn.cost_usd = self._pay(turn.usage)
+
+    def add_late(self) -> float:
+        """Add what was told of usage after the turn had ended; return what it cost, USD."""
+        usage, self._recorder.late_usage = self._recorder.late_usage, None
+        return self._pay(usage) or 0.0
+
+    def _pay(self, usage: dict[str, Any] | None) -> float | None:
+        """Add a usage to the session's; return its cost, ``None`` if that is not known."""
+        if usage is None:
+            return None
+        model, transcriber = self._recorder.identity.model, self._transcriber
+        usd = cost_usd(model, usage, self._prices, transcription_model=transcriber)
+        self._usage = merge_usage(self._usage, usage)
+        if usd is not None:
+            self._cost_usd = (self._cost_usd or 0.0) + usd
+        return usd
 
     def end(
         self,

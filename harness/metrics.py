@@ -11,6 +11,7 @@ __all__ = [
     "LATENCY_BUCKETS",
     "LISTENING_METRICS",
     "METRICS",
+    "RUN_FIGURES",
     "SEGMENTS",
     "TURN_FIGURES",
     "TURN_METRICS",
@@ -267,6 +268,18 @@ LISTENING_METRICS = (
     ),
 )
 
+RUN_FIGURES = (
+    Metric(
+        name="cost_per_good_minute",
+        type=Type.GAUGE,
+        unit="usd",
+        help="What a minute costs that callers had something of.",
+        origin="cost of all usage reported / minutes of answers played to callers, in turns completed or cancelled (talked over); what failed, was cut, or never played is paid for and not good",
+        labels=(),
+    ),
+)
+"""What is known of a whole run only: keys of ``spending`` in ``summary.json``, without ``cost_``."""
+
 SEGMENTS = {
     "detect": "last voiced sample spoken → commit written, or speech_stopped received",
     "create": "turn detected → response.created received",
@@ -343,6 +356,11 @@ METRICS = (
             ("users", "Locust users running now.", ()),
             ("users_target", "Locust users wanted now.", ()),
             ("workers", "Workers of the swarm, by state.", ("state",)),
+            (
+                "budget_usd",
+                "The money of a run: its limit, what is spent, what running turns are expected to cost.",
+                ("part",),
+            ),
             ("run_info", "The run, as labels; always 1.", ("run", "target", "version")),
         )
     ),

@@ -14,7 +14,9 @@ __all__ = ["Caller"]
 class Caller:
     """A call to an endpoint with these options; ``with caller.call as call`` makes it."""
 
-    def __init__(self, url, *, seed=1, stopping=lambda: False, tools=(), api_key="", **options):
+    def __init__(
+        self, url, *, seed=1, stopping=lambda: False, tools=(), api_key="", purse=None, **options
+    ):
         self.turns, self.sessions = [], []
         workload = parse_workload({"pause": "10ms", "listen": "done", **options})
         self.call = Call(
@@ -35,6 +37,7 @@ class Caller:
             on_session=self.sessions.append,
             stopping=stopping,
             tools=tools,
+            purse=purse,
         )
 
     @property

@@ -1,6 +1,7 @@
 """What becomes of a call's turns and sessions, whatever the endpoint does to them."""
 
 import json
+from contextlib import suppress
 
 import ga
 import gevent
@@ -9,6 +10,10 @@ from caller import Caller
 from partner import Partner
 
 from harness.call import CallEnded
+from harness.cost import load_prices
+from harness.money.expected import Expected, Talk
+from harness.money.ledger import Ledger
+from harness.money.purse import Purse
 from harness.realtime.errors import LISTED_CODES
 from harness.records import Flag, Outcome, Phase, SessionOutcome
 from harness.tools import tool
@@ -295,6 +300,50 @@ def test_deviations_are_recorded_by_event_and_field_without_our_key(line):
     assert card["odd.1"] == 2
     assert "***" in card
     assert len(card) == 51  # as many names as are told apart, and the rest
+
+
+# Money.
+
+
+def test_whoever_can_not_pay_the_next_turn_hangs_up_with_what_was_said_recorded(monkeypatch):
+    ledger = Ledger(0.01)
+
+    def tell(claim):
+        for grant in ledger.claim("local", claim).values():
+            purse.hear(grant)
+
+    prices = load_prices()
+    purse = Purse(Expected("gpt-realtime-2.1-mini", prices, Talk(says_s=1, hears_s=1)), tell)
+    line = Line(monkeypatch, purse=purse)
+    usage = {"total_tokens": 20, "output_tokens": 20}
+    ids = [f"resp_{n}" for n in range(30)]
+    line.answer(*([*ga.answer(name)[:-1], ga.response_done(name, usage=usage)] for name in ids))
+
+    with suppress(CallEnded), line.call as call:
+        while True:
+            call.send_text("Hello")
+
+    assert {turn.outcome for turn in line.turns} == {Outcome.COMPLETED}
+    assert 3 < len(line.turns) < 25
+    assert purse.spent == pytest.approx(len(line.turns) * 20 * 20e-6)  # 20 USD a million tokens
+    assert purse.reserved == pytest.approx(0)
+    assert (line.ended.outcome, line.ended.code) == OK
+
+
+def test_what_an_answer_cost_is_counted_though_it_was_not_waited_for(monkeypatch):
+    line = Line(monkeypatch, timeout_first_audio="50ms")
+    usage = {"total_tokens": 20, "output_tokens": 20}
+    line.answer([ga.response_created()])
+    line.partner.answers["response.cancel"] = lambda event: [
+        ga.response_done(status="cancelled", usage=usage)
+    ]
+    with line.call as call:
+        turn = call.send_text("Hello")
+        call.pause(0.05)
+
+    assert (turn.outcome, turn.usage, turn.cost_usd) == (Outcome.TIMEOUT, None, None)
+    assert line.ended.usage == usage
+    assert line.ended.cost_usd == pytest.approx(20 * 20e-6)
 
 
 # The cap of a session.

@@ -16,6 +16,7 @@ from harness.report.stats import Sample, figures, is_unanswered, take_sample
 __all__ = ["interruptions", "listening", "rate_limits", "scenarios", "spending"]
 
 LIMITED = [*RATE_LIMIT_CODES, http_code(429)]
+GOOD = [Outcome.COMPLETED.value, Outcome.CANCELLED.value]
 TTFA = next(metric for metric in TURN_METRICS if metric.name == "ttfa")
 
 
@@ -58,11 +59,11 @@ def rate_limits(run: Run, concurrency: "pd.Series[float]") -> dict[str, Any]:
 
 
 def spending(run: Run, usd: float | None) -> dict[str, Any]:
-    """What the run used and cost, and by turn and minute; a good minute is of turns not failed."""
+    """What the run used and cost, and by turn and minute; good minutes as in ``RUN_FIGURES``."""
     used: Counter[str] = Counter()
     for usage in run.sessions["usage"]:
         used.update(tokens(usage) if usage else {})
-    good = ~run.turns["outcome"].isin(list(TURN_FAILURES))
+    good = run.turns["outcome"].isin(GOOD)
     lengths = run.sessions["t_end"].fillna(run.duration_s) - run.sessions["t"]
     whole = {
         "per_turn": float(len(run.turns)),

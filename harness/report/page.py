@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
+from harness.metrics import LISTENING_METRICS, RUN_FIGURES, SEGMENTS, TURN_METRICS
 from harness.report import words
 from harness.report.templates import render_markdown, render_page
 from harness.verdict import Level, failures
@@ -46,6 +46,7 @@ def render(
         segments=_rows(SEGMENTS, summary["segments"]),
         connect=_rows(dict.fromkeys(summary["connect"], ""), summary["connect"]),
         tables=_tallies(summary),
+        run_figures=RUN_FIGURES,
         failed_turns=failed_turns,
         failed_sessions=failed_sessions,
         options=_options(meta.get("options")),

@@ -36,7 +36,7 @@ from harness.report.trust import run_facts, slice_verdicts, worker_health
 from harness.report.units import call_units
 from harness.report.worst import worst_turns
 from harness.slo import LATENCIES, Objective, judge, parse_slo
-from harness.verdict import reach_verdict
+from harness.verdict import exit_code, reach_verdict
 
 __all__ = ["objectives_of", "summarise"]
 
@@ -87,12 +87,14 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "rate_limits": rate_limits(run, concurrency),
         "cost_usd": cost,
         "spending": spending(run, cost),
+        "budget": run.meta.get("budget"),
         "scenarios": scenarios(run),
         "findings": findings(run, concurrency),
         "worst": worst_turns(run, concurrency),
         "damaged": {name: n for name, n in run.damaged.items() if n},
     }
     summary["slo"] = [_judged(run, objective, summary) for objective in objectives]
+    summary["exit_code"] = exit_code(summary)
     plain: dict[str, Any] = _plain(summary)
     return plain
 
@@ -127,6 +129,7 @@ def _trust(run: Run) -> dict[str, Any]:
         # A run that ended says so before its report is made.
         "master_lost": run.meta.get("state") == "running",
         "preflight": run.meta.get("preflight"),
+        "ended_early": run.meta.get("ended_early"),
     }
 
 

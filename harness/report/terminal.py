@@ -35,12 +35,17 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     for name in ("p50", "p90", "p95", "p99"):
         ends = words.interval(ttfa["ci"].get(name))
         table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), ends)
+    if summary["cost_usd"] is not None:
+        minute = words.usd(summary["spending"]["per_good_minute"])
+        table.add_row("cost", words.usd(summary["cost_usd"]), f"{minute} a good minute")
     if summary["suspect"]:
         table.add_row("suspect", f"{words.count(summary['suspect'])} turns")
     if summary["damaged"]:
         lines = ", ".join(f"{n} in {name}" for name, n in summary["damaged"].items())
         table.add_row("damaged", f"lines passed over: {lines}")
     console.print(table)
+    if summary["ended_early"]:
+        console.print(f"It ended early: {escape(summary['ended_early'])}")
     for finding in summary["findings"]:
         console.print(escape(finding["text"]))
     print_judgements(console, summary)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from harness.health import HealthMonitor
+from harness.money.purse import Purse
 from harness.records import Health, Session, Turn
 from harness.reel import Reel
 from harness.swarm.callers import Numbers
@@ -43,6 +44,7 @@ class Crowd:
         list_tools: Told the names of the user's own tools.
         abandon: Ends the run, for the reason given in one line.
         keep: Takes whole files of the run's directory, by name: tapes.
+        purse: What calls are paid from, if there is a budget.
 
     Attributes:
         on_tape: Takes the tape of each finished turn; ``None`` if none are asked for.
@@ -61,6 +63,7 @@ class Crowd:
         list_tools: Callable[[Iterable[str]], None],
         abandon: Callable[[str], None],
         keep: Callable[[str, bytes], None],
+        purse: Purse | None = None,
     ) -> None:
         self.run = run
         self.worker = worker
@@ -68,6 +71,7 @@ class Crowd:
         self.numbers = numbers
         self.list_tools = list_tools
         self.abandon = abandon
+        self.purse = purse
         self.stopping = False
         self._sinks = tuple(sinks)
         self._keep = keep
@@ -77,6 +81,11 @@ class Crowd:
         list_tools(schema["name"] for schema in SimulatedTools(setup.workload.tool_latency).schemas)
         self._monitor = HealthMonitor(self.on_health, users)
 
+    @property
+    def over(self) -> bool:
+        """Whether no turn begins any more: the run is over, or its money spent."""
+        return self.stopping or (self.purse is not None and self.purse.over)
+
     def begin(self) -> None:
         """Watch this process while the run lasts."""
         self._monitor.start()
@@ -84,6 +93,8 @@ class Crowd:
     def end(self) -> None:
         """The run is over; the last, begun second of health is recorded, and tapes are kept."""
         self.stopping = True
+        if self.purse is not None:
+            self.purse.close()
         self._monitor.stop()
         for name, lines in self._reel.tapes.items():
             self._keep(f"tapes/{name}", lines)

@@ -12,6 +12,7 @@ from gevent.event import Event
 
 from harness import __version__
 from harness.errors import CommandError
+from harness.money.ledger import Grant
 from harness.sinks.prometheus import Page
 from harness.sinks.rundir import RunDirectory, RunDirectoryError
 from harness.sinks.tally import Labels, Tally, merge
@@ -24,6 +25,7 @@ from harness.swarm.recording import Recording, describe_run
 from harness.swarm.rows import VOICE
 from harness.swarm.setup import Setup, SetupError
 from harness.swarm.station import Station, refuse, say
+from harness.swarm.treasury import Treasury
 from harness.swarm.voice_tab import add_voice_tab
 from harness.swarm.web import (
     MetricsServer,
@@ -65,6 +67,7 @@ class FrontStation(Station):
         self._guard = OvershootGuard()
         self._watch: gevent.Greenlet[..., None] | None = None
         self._view = LiveView(self.progress)
+        self.treasury: Treasury | None = None
 
     # What differs between a local process and a master.
 
@@ -91,6 +94,10 @@ class FrontStation(Station):
 
     def look_after_workers(self) -> None:
         """Called every ``LOOK`` seconds while a run lasts."""
+
+    def grant(self, owner: str, grant: Grant) -> None:
+        """Tell the callers of a process what they may spend."""
+        raise NotImplementedError
 
     def restore_users(self) -> None:
         """There are more users than asked for: distribute those asked for once more."""
@@ -158,9 +165,18 @@ class FrontStation(Station):
         self._started = monotonic()
         self._users_max = self.runner.target_user_count
         self._guard = OvershootGuard()
+        limit = setup.workload.max_cost
+        self.treasury = Treasury(limit, self.grant, self._give_up) if limit else None
         self.begin_crowd(self.recording, setup)
         self._watch = gevent.spawn(self._watch_users)
         self._view.start()
+
+    def _give_up(self, reason: str) -> None:
+        """End a run early; it is judged as any other."""
+        say(f"ending: {reason}")
+        if self.recording is not None:
+            self.recording.update(ended_early=reason)
+        gevent.spawn(self.runner.quit if self.options.headless else self.runner.stop)
 
     def end(self) -> None:
         """A test has stopped: close its run, in a greenlet."""
@@ -224,6 +240,8 @@ class FrontStation(Station):
         while True:
             gevent.sleep(LOOK)
             self.look_after_workers()
+            if self.treasury is not None and self.runner.state in BUSY:
+                self.treasury.look()
             self._users_max = max(self._users_max, self.runner.target_user_count)
             if self.runner.state in BUSY:
                 self._guard_users()
@@ -255,6 +273,7 @@ class FrontStation(Station):
             users_max=self._users_max,
             over_target_s=self._guard.longest,
             trouble=self.trouble or None,
+            budget=self.treasury.facts if self.treasury else None,
             **facts,
         )
         if not self.trouble:
@@ -285,6 +304,8 @@ class FrontStation(Station):
             "users_target": {(): self._target()},
             "workers": {(state,): n for state, n in self.workers().items()},
         }
+        if self.treasury is not None:
+            gauges["budget_usd"] = self.treasury.gauges
         if self.recording is not None:
             run = self.recording.directory
             gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
@@ -336,4 +357,5 @@ class FrontStation(Station):
             failed=turn.num_failures if turn else 0,
             p50=self._ttfa(0.5),
             p95=self._ttfa(0.95),
+            spent=self.treasury.shown if self.treasury else "",
         )

@@ -141,9 +141,11 @@ def _counts(tally: Tally, counter: str, meaning: str) -> Iterator[Row]:
 
 def _cost(tally: Tally) -> Row:
     priced = tally.counters.get("cost_usd")
+    limit = tally.gauges.get("budget_usd", {}).get(("limit",))
+    budget = f" of {limit:g}" if limit else ""
     return Row(
         what="cost",
-        value=f"{_total(tally, 'cost_usd'):.4f} USD" if priced else MISSING,
+        value=f"{_total(tally, 'cost_usd'):.4f}{budget} USD" if priced else MISSING,
         meaning="of the usage reported, by the price table; unknown models are left out",
     )
 

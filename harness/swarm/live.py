@@ -21,6 +21,7 @@ REDRAW = 1.0  # seconds
 LINE = 10.0  # seconds between lines where there is no terminal
 
 NARROW = 76  # columns: fewer, and the figures stand in two rows
+NARROW_WITH_MONEY = 100
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -35,6 +36,7 @@ class Progress(msgspec.Struct, kw_only=True):
     failed: int = 0
     p50: str = "–"
     p95: str = "–"
+    spent: str = ""  # of the budget, if there is one
 
     @property
     def callers(self) -> str:
@@ -70,9 +72,10 @@ def as_line(progress: Progress) -> str:
     """One line, for logs."""
     left = "" if progress.left is None else f"  {_clock(progress.left)} left"
     left = "  ending" if progress.ending else left
+    spent = f"  spent {progress.spent}" if progress.spent else ""
     return (
         f"{_clock(progress.elapsed)}  callers {progress.callers}  turns {progress.turns}  "
-        f"ttfa p50 {progress.p50}  p95 {progress.p95}  failed {progress.failed}{left}"
+        f"ttfa p50 {progress.p50}  p95 {progress.p95}  failed {progress.failed}{spent}{left}"
     )
 
 
@@ -84,9 +87,11 @@ def as_table(progress: Progress, columns: int) -> Table:
         ("ttfa p50", Text(progress.p50, "bold cyan")),
         ("ttfa p95", Text(progress.p95, "bold cyan")),
         ("failed", Text(str(progress.failed), "bold red" if progress.failed else "bold")),
+        *([("spent", Text(progress.spent, "bold"))] if progress.spent else []),
         _time(progress),
     ]
-    across = 6 if columns >= NARROW else 3
+    enough = columns >= (NARROW_WITH_MONEY if progress.spent else NARROW)
+    across = len(figures) if enough else math.ceil(len(figures) / 2)
     table = Table.grid(expand=True, padding=(0, 1))
     for _ in range(across):
         table.add_column(justify="center", ratio=1, no_wrap=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from harness.money.ledger import Claim, Grant
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally
 from harness.swarm.callers import LocalNumbers
@@ -11,6 +12,7 @@ from harness.swarm.recording import Recording
 from harness.swarm.relay import clock_anchor
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import Setup
+from harness.swarm.treasury import open_purse
 
 __all__ = ["LocalStation"]
 
@@ -40,8 +42,18 @@ class LocalStation(FrontStation):
             list_tools=self._counting.list_tools,
             abandon=self.abandon,
             keep=recording.append,
+            purse=open_purse(setup, self._claim),
         )
         self.crowd.begin()
+
+    def grant(self, owner: str, grant: Grant) -> None:
+        """Tell the callers here what they may spend."""
+        if self.crowd is not None and self.crowd.purse is not None:
+            self.crowd.purse.hear(grant)
+
+    def _claim(self, claim: Claim) -> None:
+        if self.treasury is not None:
+            self.treasury.receive(NAME, claim)
 
     def end_crowd(self) -> dict[str, Any]:
         """Record the last second; nothing else is on its way."""

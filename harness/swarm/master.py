@@ -3,11 +3,13 @@
 from typing import Any
 
 import gevent
+import msgspec
 
+from harness.money.ledger import Claim, Grant
 from harness.sinks.tally import Tally
 from harness.swarm.callers import CallerNumbers
 from harness.swarm.front import BUSY, FrontStation
-from harness.swarm.messages import CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.messages import BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
 from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.setup import Setup
@@ -35,6 +37,7 @@ class MasterStation(FrontStation):
         self.runner.register_message(READY, self._on_ready)
         self.runner.register_message(FINAL, self._on_final)
         self.runner.register_message(CALLERS, self._on_callers)
+        self.runner.register_message(BUDGET, self._on_budget)
         self.runner.register_message(TROUBLE, self._on_trouble)
         self.runner.register_message(USERS, self._on_users)
 
@@ -94,6 +97,17 @@ class MasterStation(FrontStation):
             numbers = self._numbers.take(msg.node_id, want)
             self.runner.send_message(CALLERS, {"run": run, "numbers": numbers}, msg.node_id)
 
+    def _on_budget(self, environment: Any, msg: Any, **_: Any) -> None:
+        run = self.recording.directory.id if self.recording is not None else None
+        if msg.data["run"] == run and self.treasury is not None:
+            self.treasury.receive(msg.node_id, msgspec.convert(msg.data["claim"], Claim))
+
+    def grant(self, owner: str, grant: Grant) -> None:
+        """Tell a worker what its callers may spend."""
+        assert self.recording is not None
+        said = {"run": self.recording.directory.id, "grant": msgspec.to_builtins(grant)}
+        self.runner.send_message(BUDGET, said, owner)
+
     def _on_trouble(self, environment: Any, msg: Any, **_: Any) -> None:
         self.abandon(f"{msg.data['worker']}: {msg.data['reason']}")
 
@@ -122,6 +136,8 @@ class MasterStation(FrontStation):
         """Free the numbers of workers that went missing."""
         for client in self._gone() - self._lost:
             self._numbers.lose(client)
+            if self.treasury is not None:
+                self.treasury.lose(client)
         self._lost |= self._gone()
 
     def end_crowd(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Names of our own messages between workers and master, and what they carry."""
 
-__all__ = ["CALLERS", "CUT", "FINAL", "READY", "RUN", "TROUBLE", "USERS"]
+__all__ = ["BUDGET", "CALLERS", "CUT", "FINAL", "READY", "RUN", "TROUBLE", "USERS"]
 
 READY = "realtime_ready"
 """Worker to master: it can hear what the master says, from its orders to \"quit\"."""
@@ -10,6 +10,9 @@ RUN = "realtime_run"
 
 CALLERS = "realtime_callers"
 """Worker to master: ``run``, and ``want`` (how many) or ``free`` (numbers). Back: ``numbers``."""
+
+BUDGET = "realtime_budget"
+"""Worker to master: ``run``, and its ``claim``. Back: ``run``, and the ``grant``."""
 
 FINAL = "realtime_final"
 """Worker to master: a report as Locust's own, with the last parcel of a run."""

@@ -126,11 +126,12 @@ class RealtimeUser(User):
             tools=tools,
             instructions=instructions,
             on_tape=crowd.on_tape,
+            purse=crowd.purse,
         )
 
     def _is_stopping(self) -> bool:
         crowd: Crowd | None = self.environment.realtime.crowd
-        return self._state == LOCUST_STATE_STOPPING or crowd is None or crowd.stopping
+        return self._state == LOCUST_STATE_STOPPING or crowd is None or crowd.over
 
     def _noting(self, task: Any) -> Any:
         """The same task, noting its name for the scenario; a nested task set stays as it is."""

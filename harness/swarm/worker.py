@@ -5,17 +5,20 @@ import time
 from typing import Any
 
 import gevent
+import msgspec
 from locust.runners import STATE_CLEANUP
 
+from harness.money.ledger import Claim, Grant
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally
 from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
-from harness.swarm.messages import CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.messages import BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
 from harness.swarm.station import Station, say
+from harness.swarm.treasury import open_purse
 from harness.swarm.web import MetricsServer, metrics_page
 
 __all__ = ["WorkerStation"]
@@ -48,6 +51,7 @@ class WorkerStation(Station):
         warm_up(vars(self.options))
         self.runner.register_message(RUN, self._on_run)
         self.runner.register_message(CALLERS, self._on_callers)
+        self.runner.register_message(BUDGET, self._on_budget)
         self.runner.register_message(CUT, self._on_cut)
         gevent.spawn(self._watch_master)
         gevent.spawn(self._tell_users)
@@ -63,8 +67,17 @@ class WorkerStation(Station):
         if msg.data["run"] == self._announced.get("run"):
             self._numbers.arrived(msg.data["numbers"])
 
+    def _on_budget(self, environment: Any, msg: Any, **_: Any) -> None:
+        crowd = self.crowd
+        if crowd is not None and crowd.run == msg.data["run"] and crowd.purse is not None:
+            crowd.purse.hear(msgspec.convert(msg.data["grant"], Grant))
+
     def _on_cut(self, environment: Any, msg: Any, **_: Any) -> None:
         self.cut_leaving()
+
+    def _claim(self, claim: Claim) -> None:
+        said = {"run": self._announced["run"], "claim": msgspec.to_builtins(claim)}
+        self.runner.send_message(BUDGET, said)
 
     def _ask_for_callers(self, n: int) -> None:
         self.runner.send_message(CALLERS, {"run": self._announced["run"], "want": n})
@@ -105,6 +118,7 @@ class WorkerStation(Station):
             list_tools=self._counting.list_tools,
             abandon=self.abandon,
             keep=self._shipper.on_file,
+            purse=open_purse(setup, self._claim),
         )
         self.crowd.begin()
 
@@ -162,6 +176,8 @@ class WorkerStation(Station):
             if self._shipper is not None:
                 counts = self.runner.user_classes_count
                 self.runner.send_message(USERS, {"user_classes_count": counts})
+                if self.crowd is not None and self.crowd.purse is not None:
+                    self.crowd.purse.report()
 
     def _serve_metrics(self) -> None:
         if not self.options.metrics_port:

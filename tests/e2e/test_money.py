@@ -1,7 +1,7 @@
 """What costs money: refused without a budget, ended by one."""
 
 import pytest
-from locusts import Locust
+from locusts import Locust, truth
 
 pytestmark = pytest.mark.e2e
 
@@ -23,3 +23,30 @@ def test_a_paid_host_is_refused_before_dialling(folder, arguments, said):
         assert line.startswith("realtime-harness: ")
         assert "Traceback" not in locust.text
         assert not (folder / "runs" / "latest").exists()
+
+
+def test_a_swarm_ends_when_its_budget_is_spent(folder, simulator, free_port):
+    table = folder / "prices.toml"  # a hundred times the real ones: seconds, not an hour
+    table.write_text(
+        "date = 2026-11-22\n[models.dear]\n"
+        "text = { input = 60, cached = 6, output = 240 }\n"
+        "audio = { input = 1000, cached = 30, output = 2000 }\n"
+    )
+    target = simulator("--ttfa", "100ms", "--answer", "1s", "--speed", "0")
+    budget = ("--max-cost", 6, "--prices", table, "--model", "dear")
+    swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
+    talk = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", 3)
+    arguments = (*swarm, "-u", 20, "-r", 20, "-t", "60s", "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *talk, *budget) as locust:
+        assert locust.wait() == 0, locust.text
+
+        summary, run = locust.read("summary.json"), locust.read("run.json")
+        turns = locust.lines("turns")
+        assert 0.9 * 6 <= sum(turn["cost_usd"] for turn in turns) <= 1.1 * 6
+        assert summary["cost_usd"] == pytest.approx(sum(turn["cost_usd"] for turn in turns))
+        assert run["budget"]["spent_usd"] == pytest.approx(summary["cost_usd"])
+        assert run["ended_early"] == summary["ended_early"] == "the budget of 6 USD is spent"
+        assert {turn["outcome"] for turn in turns} == {"completed"}  # nobody was cut
+        assert summary["session_outcomes"].keys() == {"ended"}
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)

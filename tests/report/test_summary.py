@@ -9,6 +9,7 @@ from harness.records import Flag, Kind, Outcome, Phase, SessionOutcome, ToolCall
 from harness.report.load import load_run
 from harness.report.summary import summarise
 from harness.slo import parse_slo
+from harness.verdict import exit_code
 
 
 def summary_of(path, turns=(), sessions=(), health=(), objectives=None, **more):
@@ -35,6 +36,17 @@ def test_the_summary_has_what_is_promised(tmp_path):
         }
         assert figures["count"] == figures["answered"] + figures["unanswered"]
     assert json.loads(msgspec.json.encode(summary)) == summary  # JSON holds all of it
+
+
+def test_a_run_that_ended_early_says_why_and_is_judged_by_what_it_has(tmp_path):
+    budget = {"limit_usd": 1.0, "spent_usd": 0.98, "reached": True}
+    meta = {"state": "ended", "ended_early": "the budget of 1 USD is spent", "budget": budget}
+
+    summary = summary_of(tmp_path, [answered(n) for n in range(20)], meta=meta)
+
+    assert summary["ended_early"] == "the budget of 1 USD is spent"
+    assert summary["budget"] == budget
+    assert summary["exit_code"] == exit_code(summary) == 0
 
 
 def test_percentiles_come_from_the_records(tmp_path):

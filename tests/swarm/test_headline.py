@@ -46,6 +46,13 @@ def test_what_is_known_better_is_shown_better():
     assert shown["ttfa"].p95 == "0.95"
 
 
+def test_cost_is_shown_beside_its_budget():
+    tally = counted(answered(cost_usd=0.25))
+    tally.set("budget_usd", ("limit",), 2.0)
+
+    assert rows(tally)["cost"].value == "0.2500 of 2 USD"
+
+
 def test_a_percentile_too_thin_or_beyond_the_answered_is_no_number():
     turns = [*(answered() for _ in range(50)), *(silent() for _ in range(50))]
 

@@ -1,6 +1,7 @@
 import io
 
 import gevent
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -39,6 +40,18 @@ def test_a_line_says_it_all():
         "61:11  callers 1180/1200  turns 123456  ttfa p50 1.25 s  p95 no answer"
         "  failed 98765  2:08 left"
     )
+
+
+def test_what_is_spent_of_a_budget_is_shown():
+    spending = msgspec.structs.replace(BUSY, spent="0.43 of 1 USD")
+    screen = io.StringIO()
+    Console(file=screen, width=80, force_terminal=True, color_system=None).print(
+        as_table(spending, 80)
+    )
+
+    assert "failed 98765  spent 0.43 of 1 USD  2:08 left" in as_line(spending)
+    for figure in ("0.43 of 1 USD", "1180/1200", "no answer", "2:08"):
+        assert figure in screen.getvalue()
 
 
 def test_while_calls_are_heard_out_it_says_so():
