@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     if options.events:
         return _events(console, options.json)
+    if options.master:
+        return _master(console, options)
     plan, sizes, times = Plan(seconds=options.seconds), options.sessions, options.repeat
     if options.quick:
         plan, sizes, times = QUICK, [QUICK_SESSIONS], 1
@@ -52,6 +54,19 @@ def _events(console: Console, path: Path | None) -> int:
     return 0
 
 
+def _master(console: Console, options: argparse.Namespace) -> int:
+    from bench.swarm.master import master_cost, master_table
+
+    costs = []
+    for workers in options.workers:
+        costs.append(master_cost(workers, options.sessions_each, options.seconds, _cores()[0]))
+        print(f"{workers} workers", file=sys.stderr)
+    console.print(master_table(costs))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
@@ -61,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--clients", type=_clients, default=list(CLIENTS), help=f"Of {', '.join(CLIENTS)}")
     add("--quick", action="store_true", help="A few sessions for a moment: does it work?")
     add("--events", action="store_true", help="What single events cost, instead")
+    add("--master", action="store_true", help="What the master of a swarm costs, instead")
+    add("--workers", type=_numbers, default=[10, 50, 100], help="With --master: sizes")
+    add("--sessions-each", type=int, default=500, help="With --master: of one worker")
     add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
     return parser
 

@@ -1,0 +1,1 @@
+"""What the master of a large swarm costs: simulated workers send it real messages."""
