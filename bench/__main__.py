@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     if options.events:
         return _events(console, options.json)
+    if options.report:
+        return _report(console, options)
     if options.master:
         return _master(console, options)
     plan, sizes, times = Plan(seconds=options.seconds), options.sessions, options.repeat
@@ -67,6 +69,19 @@ def _master(console: Console, options: argparse.Namespace) -> int:
     return 0
 
 
+def _report(console: Console, options: argparse.Namespace) -> int:
+    from bench.report import report_cost, report_table
+
+    costs = []
+    for turns in options.turns:
+        costs.append(report_cost(turns))
+        print(f"{turns} turns", file=sys.stderr)
+    console.print(report_table(costs))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
@@ -79,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--master", action="store_true", help="What the master of a swarm costs, instead")
     add("--workers", type=_numbers, default=[10, 50, 100], help="With --master: sizes")
     add("--sessions-each", type=int, default=500, help="With --master: of one worker")
+    add("--report", action="store_true", help="What the report of a long run takes, instead")
+    add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
     add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
     return parser
 

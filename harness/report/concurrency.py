@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from harness.report.sessions import STEP_COLUMNS
+
 __all__ = ["concurrency_of", "open_at", "open_sessions"]
 
 
@@ -14,15 +16,17 @@ def open_sessions(sessions: pd.DataFrame, until: float) -> pd.DataFrame:
     end is not recorded, as of a killed worker, counts until ``until``.
 
     Args:
-        sessions: With ``t``, ``t_end``, ``ended``, ``outcome`` and ``steps``.
+        sessions: With ``t``, ``t_end``, ``ended``, ``outcome`` and ``step_upgrade``.
         until: Seconds, the end of the run.
 
     Returns:
         ``t`` ascending, each instant once, and ``sessions`` from then on.
 
     """
-    upgraded = np.array([s.get("upgrade") is not None for s in sessions["steps"]], dtype=bool)
-    opened = sessions[upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended")]
+    upgraded = sessions[STEP_COLUMNS["upgrade"]].notna()
+    opened = sessions.loc[
+        upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended"), ["t", "t_end"]
+    ]
     starts = opened["t"].to_numpy(dtype=float)
     ends = opened["t_end"].fillna(until).to_numpy(dtype=float)
     changes = pd.Series(

@@ -1,17 +1,17 @@
 """What a run says beyond its latencies: listening, interruptions, limits met, money, scenarios."""
 
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from harness.cost import tokens
 from harness.metrics import TURN_METRICS
 from harness.realtime.errors import RATE_LIMIT_CODES, http_code
 from harness.records import TURN_FAILURES, Flag, Outcome
 from harness.report.load import Run
-from harness.report.stats import Sample, figures, is_unanswered, take_sample
+from harness.report.sessions import TOKEN_COLUMNS
+from harness.report.stats import Sample, figures, is_unanswered, sample_columns, take_sample
 
 __all__ = ["interruptions", "listening", "rate_limits", "scenarios", "spending"]
 
@@ -22,7 +22,8 @@ TTFA = next(metric for metric in TURN_METRICS if metric.name == "ttfa")
 
 def listening(run: Run) -> dict[str, Any]:
     """How answers sounded; ``rtf`` is a share: under 1 they came faster than they played."""
-    answers = run.turns[run.turns["audio_received_s"] > 0]
+    heard = run.turns["audio_received_s"] > 0
+    answers = run.turns.loc[heard, ["rtf", "gaps", "dead_air"]]
     rtf = np.sort(answers["rtf"].dropna().to_numpy())
     return {
         "answers": len(answers),
@@ -34,7 +35,7 @@ def listening(run: Run) -> dict[str, Any]:
 
 def interruptions(run: Run) -> dict[str, Any]:
     """How often answers were talked over, and what of them came all the same, in seconds."""
-    over = run.turns[run.turns[Flag.INTERRUPTED.value]]
+    over = run.turns.loc[run.turns[Flag.INTERRUPTED.value], ["interrupt_stop", "overtalk"]]
     running = int(over["interrupt_stop"].notna().sum())
     return {
         "turns": len(over),
@@ -47,7 +48,8 @@ def interruptions(run: Run) -> dict[str, Any]:
 
 def rate_limits(run: Run, concurrency: "pd.Series[float]") -> dict[str, Any]:
     """How often the endpoint said that it was too much, and from when on; ``None``: never."""
-    turns = run.turns[run.turns["outcome"] == Outcome.RATE_LIMITED.value].sort_values("t")
+    limited = run.turns["outcome"] == Outcome.RATE_LIMITED.value
+    turns = run.turns.loc[limited, ["t"]].sort_values("t")
     refused = run.sessions[run.sessions["code"].isin(LIMITED)]
     begun = [float(frame["t"].min()) for frame in (turns, refused) if len(frame)]
     return {
@@ -60,9 +62,7 @@ def rate_limits(run: Run, concurrency: "pd.Series[float]") -> dict[str, Any]:
 
 def spending(run: Run, usd: float | None) -> dict[str, Any]:
     """What the run used and cost, and by turn and minute; good minutes as in ``RUN_FIGURES``."""
-    used: Counter[str] = Counter()
-    for usage in run.sessions["usage"]:
-        used.update(tokens(usage) if usage else {})
+    used = {kind: int(run.sessions[column].sum()) for kind, column in TOKEN_COLUMNS.items()}
     good = run.turns["outcome"].isin(GOOD)
     lengths = run.sessions["t_end"].fillna(run.duration_s) - run.sessions["t"]
     whole = {
@@ -88,5 +88,11 @@ def scenarios(run: Run) -> list[dict[str, Any]]:
             "tools": int(turns["has_tools"].sum()),
             "ttfa": figures(take_sample(turns, TTFA)),
         }
-        for name, turns in run.turns.groupby("scenario", observed=True)
+        for name, turns in _by_scenario(run.turns)
     ]
+
+
+def _by_scenario(turns: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The turns of each scenario, one after the other: they may be many."""
+    for name in sorted(turns["scenario"].dropna().unique()):
+        yield str(name), turns.loc[turns["scenario"] == name, sample_columns(TTFA)]

@@ -66,9 +66,11 @@ def findings(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any]]:
         concurrency: Open sessions when each turn began.
 
     """
-    turns = run.turns.assign(unit=call_units(run.turns), load=concurrency)
-    turns = turns[(turns["kind"] == Kind.SPEECH.value) & turns["ttfa"].notna()]
-    turns = turns[~turns["censored"]]
+    asked = (run.turns["kind"] == Kind.SPEECH.value) & ~run.turns["censored"]
+    turns = run.turns[["ttfa", "session_age_s"]].assign(
+        unit=call_units(run.turns), load=concurrency
+    )
+    turns = turns[asked & turns["ttfa"].notna()]
     if len(turns) < FEWEST_TURNS or turns["unit"].nunique() < FEWEST_UNITS:
         return []
     turns["wait"] = turns["ttfa"].clip(upper=float(turns["ttfa"].quantile(OUTLIERS)))
@@ -102,7 +104,8 @@ def _knee(turns: pd.DataFrame) -> dict[str, Any] | None:
 def _hinge(turns: pd.DataFrame) -> Hinge:
     load = turns["load"]
     level = load if load.nunique() <= LEVELS else pd.qcut(load, LEVELS, duplicates="drop")
-    number = level.astype("category").cat.codes.to_numpy().astype(np.int64)
+    # Between interpolated quantiles of whole numbers a level may be empty.
+    _, number = np.unique(level.astype("category").cat.codes, return_inverse=True)
     units, levels = int(turns["unit"].max()) + 1, int(number.max()) + 1
     cell = turns["unit"].to_numpy() * levels + number
 

@@ -1,7 +1,6 @@
 """A run directory read into frames, as far as it goes: files may be missing, lines damaged."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,17 +8,21 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
-from pandas.api.types import union_categoricals
 
 from harness.errors import CommandError
 from harness.records import Health
 from harness.report.clock import Clocks
+from harness.report.columns import joined
 from harness.report.lines import Lines
-from harness.report.rows import WORDS, SessionRow, TurnRow, tag_column, tool_frame, turn_frame
+from harness.report.rows import TurnRow, tool_columns, turn_columns
+from harness.report.sessions import SessionRow, session_frame
 
-__all__ = ["FILES", "Run", "load_run", "size_of"]
+__all__ = ["EXACT_BYTES", "FILES", "Run", "load_run", "size_of"]
 
 FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
+
+EXACT_BYTES = 4_000_000_000
+"""Of ``turns.jsonl``, two million turns: of more, seconds are kept in single precision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +32,15 @@ class Run:
 
     Attributes:
         meta: ``run.json``, empty if there is none.
-        turns: As ``rows.turn_frame``, with ``t``.
+        turns: As ``rows.turn_columns``, with ``t`` in place of ``at``.
         offsets: Where each turn's line begins in ``turns.jsonl``, in bytes.
         gaps: Every silence inside an answer, in seconds, in the order of the turns.
-        sessions: One line each, started and ended lines joined, with ``t`` and ``t_end``
-            (NaN: its end is not recorded).
+        sessions: As ``sessions.session_frame``, with ``t`` and ``t_end`` (NaN: its end is not
+            recorded).
         health: Lines of the workers' health; ``health_t`` holds their ``t``.
         damaged: Lines passed over, by file.
         unanchored: Workers whose clock could not be placed.
+        rounded: Whether seconds of turns are in single precision, since there are so many.
 
     """
 
@@ -52,6 +56,7 @@ class Run:
     health_t: np.ndarray
     damaged: dict[str, int]
     unanchored: list[str]
+    rounded: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -73,7 +78,11 @@ class Run:
 
 def size_of(path: Path) -> int:
     """Bytes of records in a run directory."""
-    return sum((path / name).stat().st_size for name in FILES if (path / name).is_file())
+    return sum(_bytes_of(path / name) for name in FILES)
+
+
+def _bytes_of(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Run:
@@ -96,8 +105,9 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     turn_lines = Lines(path / FILES[0], TurnRow, progress)
     session_lines = Lines(path / FILES[1], SessionRow, progress)
     health_lines = Lines(path / FILES[2], Health, progress)
-    turns, gaps, tools = _read_turns(turn_lines)
-    sessions = _session_frame(row for rows in session_lines.chunks() for row in rows)
+    rounded = _bytes_of(turn_lines.path) > EXACT_BYTES
+    turns, gaps, tools = _read_turns(turn_lines, rounded=rounded)
+    sessions = session_frame(session_lines.chunks())
     health = [row for rows in health_lines.chunks() for row in rows]
 
     clocks = Clocks(meta.get("anchors") or {})
@@ -112,7 +122,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
         meta=meta,
         start_ns=start,
         turns=turns,
-        offsets=np.array(turn_lines.offsets),
+        offsets=np.asarray(turn_lines.offsets, dtype=np.int64),
         gaps=gaps,
         tools=tools,
         sessions=sessions,
@@ -120,6 +130,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
         health_t=(health_ns - start) / 1e9,
         damaged={"run.json": int(bad_meta), **damaged},
         unanchored=unanchored,
+        rounded=rounded,
     )
 
 
@@ -134,44 +145,16 @@ def _read_meta(path: Path) -> tuple[dict[str, Any], bool]:
     return (raw, False) if isinstance(raw, dict) else ({}, True)
 
 
-def _read_turns(lines: Lines[TurnRow]) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    turns, tools, gaps = [], [], []
+def _read_turns(
+    lines: Lines[TurnRow], *, rounded: bool
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    seconds = np.float32 if rounded else np.float64
+    turns, tools, gaps = [turn_columns([], seconds)], [tool_columns([])], [np.array([])]
     for rows in lines.chunks():
-        turns.append(turn_frame(rows))
-        tools.append(tool_frame(rows))
+        turns.append(turn_columns(rows, seconds))
+        tools.append(tool_columns(rows))
         gaps.append(np.array([gap for row in rows for gap in row.gaps], dtype=np.float64))
-    if not turns:
-        return turn_frame([]), np.array([]), tool_frame([])
-    return _join(turns), np.concatenate(gaps), pd.concat(tools, ignore_index=True)
-
-
-def _join(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The frames below each other; words stay categories."""
-    names = [*WORDS, "tags"]
-    words = {name: union_categoricals([frame[name] for frame in frames]) for name in names}
-    rest = pd.concat([frame.drop(columns=names) for frame in frames], ignore_index=True)
-    return pd.concat([pd.DataFrame(words), rest], axis=1)
-
-
-def _session_frame(rows: Iterable[SessionRow]) -> pd.DataFrame:
-    """One line a session: what its end said, or its start while the end is missing."""
-    sessions: dict[tuple[str, int, int, int], SessionRow] = {}
-    for row in rows:
-        key = (row.worker, row.caller, row.call, row.started_at or row.at)
-        if key not in sessions or row.event == "end":
-            sessions[key] = row
-    found = list(sessions.values())
-    columns: dict[str, Any] = defaultdict(list)
-    for name in SessionRow.__struct_fields__:
-        columns[name] = [getattr(row, name) for row in found]
-    columns["tags"] = tag_column(found)
-    columns["started_at"] = np.array([key[3] for key in sessions], dtype=np.int64)
-    columns["ended"] = np.array([row.event == "end" for row in found], dtype=bool)
-    for name in ("at", "turns", "caller", "call"):
-        columns[name] = np.array(columns[name], dtype=np.int64)
-    for name in ("audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd"):
-        columns[name] = np.array(columns[name], dtype=np.float64)
-    return pd.DataFrame(columns)
+    return joined(turns), np.concatenate(gaps), joined(tools)
 
 
 def _first_instants(
@@ -181,7 +164,7 @@ def _first_instants(
     firsts: dict[str, int] = {}
     seen = [
         *turns.groupby("worker", observed=True)["at"].min().items(),
-        *sessions.groupby("worker")["started_at"].min().items(),
+        *sessions.groupby("worker", observed=True)["started_at"].min().items(),
         *((line.worker, line.at) for line in health),
     ]
     for worker, at in seen:
@@ -198,6 +181,7 @@ def _place(
     to_ns = clocks.place(sessions["worker"], sessions["at"])
     everything = [int(ns.min()) for ns in (turn_ns, from_ns, health_ns) if len(ns)]
     start = min(everything, default=0)
+    del turns["at"]
     turns["t"] = (turn_ns - start) / 1e9
     sessions["t"] = (from_ns - start) / 1e9
     sessions["t_end"] = ((to_ns - start) / 1e9).where(sessions["ended"])

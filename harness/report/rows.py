@@ -1,8 +1,7 @@
 """What the report reads of a record, and the columns it becomes."""
 
-from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -10,15 +9,16 @@ import pandas as pd
 
 from harness.metrics import SEGMENTS, TURN_METRICS
 from harness.records import Flag, ToolCall
+from harness.report.columns import Columns, column, words
 
 __all__ = [
     "MARKS_READ",
+    "NO_TAGS",
     "SEGMENT_COLUMNS",
-    "WORDS",
-    "SessionRow",
     "TurnRow",
     "tag_column",
-    "tool_frame",
+    "tool_columns",
+    "turn_columns",
     "turn_frame",
 ]
 
@@ -41,6 +41,12 @@ def _optional(
 _Metrics = _optional("_Metrics", [*(m.name for m in TURN_METRICS), *OTHER_METRICS], float | None)
 _Marks = _optional("_Marks", MARKS_READ, int | None)
 _Segments = _optional("_Segments", list(SEGMENTS), float | None)
+
+
+class Tagged(Protocol):
+    """A record with tags."""
+
+    tags: msgspec.Raw
 
 
 class TurnRow(msgspec.Struct, gc=False):
@@ -79,36 +85,8 @@ class TurnRow(msgspec.Struct, gc=False):
         return self.due_at if self.written_at is None else self.written_at
 
 
-class SessionRow(msgspec.Struct):
-    """The fields of ``records.Session`` that the report needs."""
-
-    event: str = "start"
-    at: int = 0
-    worker: str = "local"
-    caller: int = 0
-    call: int = 0
-    scenario: str = ""
-    model: str = ""
-    tags: msgspec.Raw = NO_TAGS
-    started_at: int = 0
-    steps: dict[str, float | None] = {}
-    outcome: str | None = None
-    phase: str | None = None
-    code: str | None = None
-    close_code: int | None = None
-    deviations: dict[str, int] = {}
-    scorecard: dict[str, dict[str, int]] = {}
-    errors: dict[str, int] = {}
-    turns: int = 0
-    audio_due_s: float = 0.0
-    audio_sent_s: float = 0.0
-    stale_audio_s: float = 0.0
-    usage: dict[str, Any] | None = None
-    cost_usd: float | None = None
-
-
 WORDS = ("worker", "scenario", "model", "kind", "outcome", "phase", "code")
-_WHOLE = ("caller", "call", "turn", "at")
+_WHOLE = {"caller": np.int32, "call": np.int32, "turn": np.int32, "at": np.int64}
 _NUMBERS = (
     *("limits_s", "answer_limits_s", "audio_sent_s", "audio_received_s", "audio_heard_s"),
     *("cost_usd", "session_age_s"),
@@ -121,43 +99,48 @@ _FLOATS = {
 }
 
 
-def _column(rows: Sequence[Any], path: str, dtype: Any) -> np.ndarray:
-    values: Callable[[Any], Any] = attrgetter(path)
-    return np.array([values(row) for row in rows], dtype=dtype)
-
-
 def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
+    """``turn_columns`` as a frame."""
+    return pd.DataFrame(turn_columns(rows))
+
+
+def turn_columns(rows: Sequence[TurnRow], seconds: type[np.floating[Any]] = np.float64) -> Columns:
     """
     One line a turn: words as categories, latencies in seconds (NaN where there is none).
 
     ``at`` is when it began, ns of its worker's clock; a column for each flag, and ``has_…`` for
     each mark of ``MARKS_READ``, hold whether it has them; ``has_tools`` whether it called any;
     ``gaps`` how many silences are inside its answer.
+
+    Args:
+        rows: As read.
+        seconds: The type of all that is no whole number.
+
     """
-    columns: dict[str, Any] = {}
-    for name in WORDS:
-        # Of one type even where all are missing, so that frames can be joined.
-        columns[name] = pd.Categorical(pd.array([getattr(row, name) for row in rows], dtype="str"))
-    columns["tags"] = tag_column(rows)
-    for name in _WHOLE:
-        columns[name] = _column(rows, name, np.int64)
-    for name, path in _FLOATS.items():
-        columns[name] = _column(rows, path, np.float64)
-    for mark in MARKS_READ:
-        columns[f"has_{mark}"] = ~np.isnan(_column(rows, f"marks.{mark}", np.float64))
-    columns["gaps"] = np.array([len(row.gaps) for row in rows], dtype=np.int64)
-    columns["has_tools"] = np.array([bool(row.tools) for row in rows], dtype=bool)
-    for flag in map(str, Flag):
-        columns[flag] = np.array([flag in row.flags for row in rows], dtype=bool)
-    return pd.DataFrame(columns)
+    return {
+        **{name: words(getattr(row, name) for row in rows) for name in WORDS},
+        "tags": tag_column(rows),
+        **{name: column(rows, name, dtype) for name, dtype in _WHOLE.items()},
+        **{name: column(rows, path, seconds) for name, path in _FLOATS.items()},
+        **{
+            f"has_{mark}": ~np.isnan(column(rows, f"marks.{mark}", np.float64))
+            for mark in MARKS_READ
+        },
+        "gaps": np.array([len(row.gaps) for row in rows], dtype=np.int32),
+        "has_tools": np.array([bool(row.tools) for row in rows], dtype=bool),
+        **{
+            flag: np.array([flag in row.flags for row in rows], dtype=bool)
+            for flag in map(str, Flag)
+        },
+    }
 
 
-def tag_column(rows: Sequence[TurnRow] | Sequence[SessionRow]) -> pd.Categorical:
+def tag_column(rows: Iterable[Tagged]) -> pd.Categorical:
     """The tags of each row as the JSON they stand in: there are few different ones."""
-    return pd.Categorical(pd.array([bytes(row.tags).decode() for row in rows], dtype="str"))
+    return words(bytes(row.tags).decode() for row in rows)
 
 
-def tool_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
+def tool_columns(rows: Sequence[TurnRow]) -> Columns:
     """One line a tool call: ``name``, ``outcome``, ``valid``, and ``took`` in seconds."""
     calls = [call for row in rows for call in row.tools]
     took = [
@@ -166,11 +149,9 @@ def tool_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
         else (call.answered_at - call.called_at) / 1e9
         for call in calls
     ]
-    return pd.DataFrame(
-        {
-            "name": [call.name for call in calls],
-            "outcome": [call.outcome for call in calls],
-            "valid": np.array([call.valid for call in calls], dtype=bool),
-            "took": np.array(took, dtype=np.float64),
-        }
-    )
+    return {
+        "name": words(call.name for call in calls),
+        "outcome": words(call.outcome for call in calls),
+        "valid": np.array([call.valid for call in calls], dtype=bool),
+        "took": np.array(took, dtype=np.float64),
+    }

@@ -9,12 +9,12 @@ from harness.realtime.deviations import DEVIATION_KINDS
 __all__ = ["scorecard"]
 
 
-def scorecard(sessions: Iterable[Mapping[str, Mapping[str, int]]]) -> list[dict[str, Any]]:
+def scorecard(cards: Iterable[tuple[Mapping[str, Any], int]]) -> list[dict[str, Any]]:
     """
     A row for each deviation, the most frequent first.
 
     Args:
-        sessions: The ``scorecard`` of each session's record.
+        cards: The ``scorecard`` of sessions' records, and how many sessions have it.
 
     Returns:
         ``kind``, ``meaning``, ``where`` (the event, and the field if it is about one), ``count``,
@@ -23,11 +23,11 @@ def scorecard(sessions: Iterable[Mapping[str, Mapping[str, int]]]) -> list[dict[
     """
     counts: Counter[tuple[str, str]] = Counter()
     spread: Counter[tuple[str, str]] = Counter()
-    for card in sessions:
+    for card, sessions in cards:
         for kind, places in card.items():
             for where, n in places.items():
-                counts[kind, where] += n
-                spread[kind, where] += 1
+                counts[kind, where] += n * sessions
+                spread[kind, where] += sessions
     return [
         {
             "kind": kind,

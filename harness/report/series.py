@@ -34,7 +34,8 @@ def bin_width(duration_s: float, bins: int = BINS) -> float:
 def _spoken(turns: pd.DataFrame) -> pd.DataFrame:
     """Turns that count for the headline, with ``ttfa`` infinite where unanswered."""
     asked = (turns["kind"] == "speech") & ~turns["censored"]
-    counted = turns[asked & (turns["ttfa"].notna() | is_unanswered(turns))]
+    kept = asked & (turns["ttfa"].notna() | is_unanswered(turns))
+    counted = turns.loc[kept, ["t", "ttfa", "outcome"]]
     return counted.assign(ttfa=counted["ttfa"].fillna(np.inf))
 
 
@@ -136,7 +137,8 @@ def waterfall(turns: pd.DataFrame) -> pd.DataFrame:
 
     Means within each group, so that the segments add up to the group's mean ``ttfa_audible``.
     """
-    whole = turns[turns["ttfa_audible"].notna() & turns[SEGMENT_COLUMNS["audible"]].notna()]
+    kept = turns["ttfa_audible"].notna() & turns[SEGMENT_COLUMNS["audible"]].notna()
+    whole = turns.loc[kept, ["ttfa_audible", *SEGMENT_COLUMNS.values()]]
     rank = whole["ttfa_audible"].rank(pct=True)
     rows = []
     for group, (low, high) in GROUPS.items():

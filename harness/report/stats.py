@@ -18,6 +18,7 @@ __all__ = [
     "in_order",
     "is_unanswered",
     "percentile_name",
+    "sample_columns",
     "take_sample",
 ]
 
@@ -109,6 +110,12 @@ def take_sample(turns: pd.DataFrame, metric: Metric, units: np.ndarray | None = 
     )
 
 
+def sample_columns(metric: Metric) -> list[str]:
+    """What ``take_sample`` looks at."""
+    marks = [f"has_{name}" for name in ("first_audio", "answer_audio", "commit", "detected")]
+    return [metric.name, metric.limits, "kind", "outcome", "censored", "has_tools", *marks]
+
+
 def in_order(values: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``values``, ascending, and the unit of each beside it."""
     order = np.argsort(values, kind="stable")
@@ -152,7 +159,7 @@ def figures(
         "answered": n,
         "unanswered": sample.unanswered,
         "censored": sample.censored,
-        "mean": float(sample.answered.mean()) if n else None,
+        "mean": float(sample.answered.mean(dtype=np.float64)) if n else None,
         **{percentile_name(p): sample.percentile(p) for p in percentiles},
         "max": sample.rank(sample.count) if sample.count else None,
         **({} if ci is None else {"ci": {name: list(ends) for name, ends in ci.items()}}),

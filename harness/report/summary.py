@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
+from harness.report.columns import spelled
 from harness.report.concurrency import concurrency_of, open_sessions
 from harness.report.conversation import (
     interruptions,
@@ -24,12 +25,14 @@ from harness.report.narrow import narrowed
 from harness.report.resample import intervals
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.scorecard import scorecard
+from harness.report.sessions import STEP_COLUMNS
 from harness.report.stats import (
     PERCENTILES,
     Sample,
     figures,
     in_order,
     is_unanswered,
+    sample_columns,
     take_sample,
 )
 from harness.report.trust import run_facts, slice_verdicts, worker_health
@@ -41,7 +44,6 @@ from harness.verdict import exit_code, reach_verdict
 __all__ = ["objectives_of", "summarise"]
 
 HEADLINE = "ttfa"
-CONNECT_STEPS = ("client_secret", "dns", "tcp", "tls", "upgrade", "created", "updated")
 SESSION_PHASES = ("connect", "session", "close")  # of a session itself, not of a turn in it
 
 
@@ -80,7 +82,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "connect": _connect(run),
         "audio_gaps": _audio_gaps(run),
         **_troubles(run),
-        "scorecard": scorecard(run.sessions["scorecard"]),
+        "scorecard": scorecard(spelled(run.sessions["scorecard"])),
         "tools": _tools(run),
         "listening": listening(run),
         "interruptions": interruptions(run),
@@ -92,6 +94,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "findings": findings(run, concurrency),
         "worst": worst_turns(run, concurrency),
         "damaged": {name: n for name, n in run.damaged.items() if n},
+        "rounded": run.rounded,
     }
     summary["slo"] = [_judged(run, objective, summary) for objective in objectives]
     summary["exit_code"] = exit_code(summary)
@@ -170,8 +173,8 @@ def _metrics(run: Run, objectives: Iterable[Objective]) -> dict[str, Any]:
 
 def _without_suspect(run: Run) -> dict[str, Any]:
     """The headline figures over the turns during which the generator was on time."""
-    trusted = run.turns[~run.turns[Flag.SUSPECT.value]]
     headline = next(m for m in TURN_METRICS if m.name == HEADLINE)
+    trusted = run.turns.loc[~run.turns[Flag.SUSPECT.value], sample_columns(headline)]
     return {"turns": len(trusted), HEADLINE: figures(take_sample(trusted, headline))}
 
 
@@ -186,10 +189,10 @@ def _segments(run: Run) -> dict[str, Any]:
 
 def _connect(run: Run) -> dict[str, Any]:
     found = {}
-    for step in CONNECT_STEPS:
-        values = [v for steps in run.sessions["steps"] if (v := steps.get(step)) is not None]
-        if values:
-            found[step] = figures(Sample(np.sort(np.array(values, dtype=np.float64))))
+    for step, column in STEP_COLUMNS.items():
+        values = run.sessions[column].dropna().to_numpy()
+        if len(values):
+            found[step] = figures(Sample(np.sort(values)))
     return found
 
 
@@ -208,12 +211,12 @@ def _audio_gaps(run: Run) -> dict[str, Any]:
 
 def _troubles(run: Run) -> dict[str, Any]:
     turns, sessions = run.turns, run.sessions
-    failed = turns[turns["outcome"].isin(list(TURN_FAILURES))]
-    errors = Counter(_tally(failed["code"]))
+    failed = turns["outcome"].isin(list(TURN_FAILURES))
+    errors = Counter(_tally(turns.loc[failed, "code"]))
     # Codes and limits that struck in a turn were counted with it.
     refused = sessions[sessions["outcome"] == SessionOutcome.REFUSED.value]
     errors.update(_tally(refused["code"]))
-    timeouts = Counter(_tally(turns[turns["outcome"] == "timeout"]["phase"]))
+    timeouts = Counter(_tally(turns.loc[turns["outcome"] == "timeout", "phase"]))
     late = sessions["outcome"] == SessionOutcome.TIMEOUT.value
     timeouts.update(_tally(sessions[late & sessions["phase"].isin(SESSION_PHASES)]["phase"]))
     return {
@@ -226,10 +229,10 @@ def _troubles(run: Run) -> dict[str, Any]:
     }
 
 
-def _added(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+def _added(counts: "pd.Series[Any]") -> Counter[str]:
     total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
+    for each, n in spelled(counts):
+        total.update({name: n * count for name, count in each.items()})
     return total
 
 
@@ -242,7 +245,7 @@ def _tools(run: Run) -> list[dict[str, Any]]:
             "outcomes": _tally(calls["outcome"]),
             "own_delay_mean": float(calls["took"].mean()),
         }
-        for name, calls in run.tools.groupby("name")
+        for name, calls in run.tools.groupby("name", observed=True)
     ]
 
 

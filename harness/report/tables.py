@@ -32,7 +32,7 @@ def write_tables(directory: Path, run: Run, summary: Mapping[str, Any]) -> list[
     """
     directory.mkdir(parents=True, exist_ok=True)
     tables = {
-        "turns": run.turns.drop(columns=["at"]),
+        "turns": run.turns,
         "sessions": _flat(run.sessions.drop(columns=["at", "started_at"])),
         "tools": run.tools,
         "metrics": pd.DataFrame(_metric_rows(summary["metrics"])),

@@ -43,6 +43,8 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     if summary["damaged"]:
         lines = ", ".join(f"{n} in {name}" for name, n in summary["damaged"].items())
         table.add_row("damaged", f"lines passed over: {lines}")
+    if summary["rounded"]:
+        table.add_row("rounded", "seconds of turns, to a ten-millionth: there are so many")
     console.print(table)
     if summary["ended_early"]:
         console.print(f"It ended early: {escape(summary['ended_early'])}")

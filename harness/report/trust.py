@@ -17,7 +17,7 @@ SLICE_S = 10.0
 
 def run_facts(run: Run) -> Facts:
     """The facts of the whole run."""
-    facts = _facts(run.turns, run.health)
+    facts = _facts(len(run.turns), int(run.turns["suspect"].sum()), run.health)
     if not facts.audio_due_s:
         facts.audio_due_s = float(run.sessions["audio_due_s"].sum())
         facts.audio_sent_s = float(run.sessions["audio_sent_s"].sum())
@@ -29,10 +29,10 @@ def run_facts(run: Run) -> Facts:
     return facts
 
 
-def _facts(turns: pd.DataFrame, health: Sequence[Health]) -> Facts:
+def _facts(turns: int, suspect: int, health: Sequence[Health]) -> Facts:
     return Facts(
-        turns=len(turns),
-        suspect_turns=int(turns["suspect"].sum()),
+        turns=turns,
+        suspect_turns=suspect,
         frame_lateness=_merged(line.frame_lateness for line in health),
         read_lag=_merged(line.read_lag for line in health),
         audio_due_s=sum(line.audio_due_s for line in health),
@@ -51,10 +51,10 @@ def _merged(histograms: Iterable[LagHistogram]) -> LagHistogram:
 def _lost_turns(run: Run) -> int:
     """Turns that sessions ended with, but that stand in no line; damaged lines were not lost."""
     call = ["worker", "caller", "call"]
-    ended = run.sessions[run.sessions["ended"]]
-    ended = ended[~ended["worker"].isin(_lost_workers(run))]
+    counted = run.sessions["ended"] & ~run.sessions["worker"].isin(_lost_workers(run))
+    ended = run.sessions.loc[counted, [*call, "turns"]].astype({"worker": object})
     said = ended.groupby(call)["turns"].sum()
-    recorded = run.turns.astype({"worker": object}).groupby(call).size()
+    recorded = run.turns[call].astype({"worker": object}).groupby(call).size()
     missing = said.sub(recorded.reindex(said.index, fill_value=0)).clip(lower=0).sum()
     return max(0, int(missing) - run.damaged["turns.jsonl"])
 
@@ -92,10 +92,10 @@ def slice_verdicts(run: Run) -> list[dict[str, Any]]:
     by_slice: dict[int, list[Health]] = {}
     for number, line in zip(lines.tolist(), run.health, strict=True):
         by_slice.setdefault(number, []).append(line)
-    turns = dict(iter(run.turns.groupby((run.turns["t"] // SLICE_S).astype(int))))
+    turns = _suspects(run.turns["suspect"], (run.turns["t"] // SLICE_S).astype(int))
     found = []
     for number in sorted({*by_slice, *turns}):
-        facts = _facts(turns.get(number, run.turns.iloc[:0]), by_slice.get(number, []))
+        facts = _facts(*turns.get(number, (0, 0)), by_slice.get(number, []))
         verdict = reach_verdict(facts)
         if verdict.level is not Level.VALID:
             found.append(
@@ -110,12 +110,26 @@ def slice_verdicts(run: Run) -> list[dict[str, Any]]:
 
 def worker_health(run: Run) -> list[dict[str, Any]]:
     """A row a worker: its verdict by its own facts, its lags, processor, memory and load."""
-    return [_worker_row(run, worker) for worker in run.workers]
+    turns = _suspects(run.turns["suspect"], run.turns["worker"])
+    lines: dict[str, list[Health]] = {}
+    for line in run.health:
+        lines.setdefault(line.worker, []).append(line)
+    return [
+        _worker_row(run, worker, lines.get(worker, []), *turns.get(worker, (0, 0)))
+        for worker in run.workers
+    ]
 
 
-def _worker_row(run: Run, worker: str) -> dict[str, Any]:
-    lines = [line for line in run.health if line.worker == worker]
-    facts = _facts(run.turns[run.turns["worker"] == worker], lines)
+def _suspects(suspect: "pd.Series[bool]", by: "pd.Series[Any]") -> dict[Any, tuple[int, int]]:
+    """How many turns there are in each group, and how many of them are suspect."""
+    counts = suspect.groupby(by, observed=True).agg(["size", "sum"])
+    return {group: (int(n), int(late)) for group, n, late in counts.itertuples()}
+
+
+def _worker_row(
+    run: Run, worker: str, lines: Sequence[Health], turns: int, suspect: int
+) -> dict[str, Any]:
+    facts = _facts(turns, suspect, lines)
     facts.unanchored_workers = int(worker in run.unanchored)
     verdict = reach_verdict(facts)
     hub_lag = _merged(line.hub_lag for line in lines)

@@ -46,7 +46,7 @@ def join_units(units: np.ndarray) -> np.ndarray:
     if number <= MOST_UNITS:
         return units
     joined = np.random.default_rng(0).permutation(number) % MOST_UNITS
-    return np.asarray(joined[units])
+    return np.asarray(joined.astype(np.int32)[units])
 
 
 def load_varies(run: Run) -> bool:
@@ -62,7 +62,8 @@ def units_of(run: Run, *, blocks: bool) -> Units:
     """The units of a run: its calls or, with ``blocks``, all calls begun in one span of time."""
     columns = [*CALL, "t"]
     everything = pd.concat(
-        [run.turns[columns].astype({"worker": object}), run.sessions[columns]], ignore_index=True
+        [frame[columns].astype({"worker": object}) for frame in (run.turns, run.sessions)],
+        ignore_index=True,
     )
     units = _numbered(everything)
     if blocks and len(units):
@@ -80,5 +81,5 @@ def units_of(run: Run, *, blocks: bool) -> Units:
 
 
 def _numbered(rows: pd.DataFrame) -> np.ndarray:
-    calls: Any = rows.groupby(CALL, sort=False, observed=True).ngroup()
-    return np.asarray(calls, dtype=np.int64)
+    calls: Any = rows[CALL].groupby(CALL, sort=False, observed=True).ngroup()
+    return np.asarray(calls, dtype=np.int32)

@@ -1,5 +1,6 @@
 import random
 
+import pandas as pd
 import pytest
 from rundirs import answered, session, silent, write_run
 
@@ -77,3 +78,10 @@ def test_a_rise_too_small_to_matter_is_not_told(tmp_path):
                                    [answered(n, caller=0) for n in range(200)]])  # fmt: skip
 def test_too_little_says_nothing(tmp_path, turns):
     assert found(load_run(write_run(tmp_path, turns))) == {}
+
+
+def test_levels_of_load_between_two_whole_numbers_are_empty(tmp_path):
+    load = pd.Series([*range(1, 101), *[200] * 450, *[201] * 550], dtype=float)
+    turns = [answered(n * 0.1, 0.3, caller=n % 50, turn=n // 50) for n in range(len(load))]
+
+    assert findings(load_run(write_run(tmp_path, turns)), load) == []

@@ -5,8 +5,10 @@ from rundirs import ANCHOR, answered, at, second, session, silent, write_run
 
 from harness.errors import CommandError
 from harness.records import Flag, Health, Outcome, ToolCall, encode
-from harness.report import lines
+from harness.report import lines, load
+from harness.report.columns import spelled
 from harness.report.load import load_run
+from harness.report.summary import summarise
 
 
 def test_turns_become_rows(tmp_path):
@@ -176,3 +178,47 @@ def test_health_lies_on_the_same_axis(tmp_path):
     run = load_run(write_run(tmp_path, [answered(2.0)], health=[second(5.0), Health(at=at(6.0))]))
 
     assert run.health_t.tolist() == pytest.approx([2.98, 3.98])
+
+
+def test_the_lines_of_a_session_may_lie_far_apart_come_twice_or_in_any_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "CHUNK", 1)
+    (start, end), (late_start, late_end) = session(0, 4, caller=1), session(1, 3, caller=2)
+    (open_start, _) = session(2, 9, caller=3)
+    written = [start, open_start, late_end, late_start, late_end, end]
+
+    run = load_run(write_run(tmp_path, [answered(5.0)], written))
+
+    found = run.sessions.sort_values("caller")
+    assert found["caller"].tolist() == [1, 2, 3]
+    assert found["ended"].tolist() == [True, True, False]
+    assert found["t_end"].fillna(-1).tolist() == [4.0, 3.0, -1.0]
+
+
+def test_what_sessions_repeat_is_kept_once_and_counted(tmp_path):
+    odd = [session(n, n + 1, caller=n, deviations={"second_answer": 2}) for n in range(3)]
+    plain = session(5, 6, caller=5, usage={"input_tokens": 7})
+
+    run = load_run(write_run(tmp_path, [], [*odd[0], *odd[1], *odd[2], *plain]))
+
+    assert sorted(spelled(run.sessions["deviations"]), key=str) == [
+        ({"second_answer": 2}, 3),
+        ({}, 1),
+    ]
+    assert run.sessions["tokens_audio_input"].tolist() == [0, 0, 0, 7]
+
+
+def test_of_very_many_turns_seconds_are_rounded_to_a_ten_millionth_and_it_is_said(
+    tmp_path, monkeypatch
+):
+    path = write_run(tmp_path, [answered(n, 0.3 + n / 7e4) for n in range(300)], session(0, 400))
+    exact = summarise(load_run(path))
+    monkeypatch.setattr(load, "EXACT_BYTES", 0)
+
+    rounded = summarise(load_run(path))
+
+    assert (exact["rounded"], rounded["rounded"]) == (False, True)
+    for name in ("p50", "p90", "p95", "mean", "max"):
+        told, true = (each["metrics"]["ttfa"][name] for each in (rounded, exact))
+        assert told == pytest.approx(true, rel=1e-7)
+    assert rounded["metrics"]["ttfa"]["count"] == 300
+    assert rounded["outcomes"] == exact["outcomes"]

@@ -10,14 +10,20 @@ from harness.report.summary import summarise
 def test_deviations_add_up_over_sessions_the_most_frequent_first():
     rows = scorecard(
         [
-            {"beta_name": {"response.audio.delta": 5, "response.audio.done": 1}},
-            {},
-            {"beta_name": {"response.audio.delta": 2}, "of_the_future": {"": 1}},
+            ({"beta_name": {"response.audio.delta": 2}}, 2),
+            ({}, 7),
+            (
+                {
+                    "beta_name": {"response.audio.delta": 3, "response.audio.done": 1},
+                    "of_the_future": {"": 1},
+                },
+                1,
+            ),
         ]
     )
 
     assert [(row["kind"], row["where"], row["count"], row["sessions"]) for row in rows] == [
-        ("beta_name", "response.audio.delta", 7, 2),
+        ("beta_name", "response.audio.delta", 7, 3),
         ("beta_name", "response.audio.done", 1, 1),
         ("of_the_future", "", 1, 1),
     ]

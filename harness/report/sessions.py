@@ -1,0 +1,101 @@
+"""The sessions of a run, a line each: what its end said, or its start while that is missing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from harness.cost import tokens
+from harness.report.columns import Columns, column, joined, spellings, words
+from harness.report.rows import NO_TAGS, tag_column
+
+__all__ = ["CONNECT_STEPS", "STEP_COLUMNS", "TOKEN_COLUMNS", "SessionRow", "session_frame"]
+
+CONNECT_STEPS = ("client_secret", "dns", "tcp", "tls", "upgrade", "created", "updated")
+STEP_COLUMNS = {step: f"step_{step}" for step in CONNECT_STEPS}
+TOKEN_COLUMNS = {kind: f"tokens_{kind}" for kind in tokens({})}
+
+_WORDS = ("worker", "scenario", "model", "outcome", "phase", "code")
+_WHOLE = ("at", "started_at", "caller", "call", "turns")
+_NUMBERS = ("close_code", "audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd")
+_COUNTS = ("deviations", "scorecard", "errors")
+_KEY = ["worker", "caller", "call", "started_at"]
+
+
+class SessionRow(msgspec.Struct):
+    """The fields of ``records.Session`` that the report needs."""
+
+    event: str = "start"
+    at: int = 0
+    worker: str = "local"
+    caller: int = 0
+    call: int = 0
+    scenario: str = ""
+    model: str = ""
+    tags: msgspec.Raw = NO_TAGS
+    started_at: int = 0
+    steps: dict[str, float | None] = {}
+    outcome: str | None = None
+    phase: str | None = None
+    code: str | None = None
+    close_code: int | None = None
+    deviations: dict[str, int] = {}
+    scorecard: dict[str, dict[str, int]] = {}
+    errors: dict[str, int] = {}
+    turns: int = 0
+    audio_due_s: float = 0.0
+    audio_sent_s: float = 0.0
+    stale_audio_s: float = 0.0
+    usage: dict[str, Any] | None = None
+    cost_usd: float | None = None
+
+    @property
+    def key(self) -> tuple[str, int, int, int]:
+        """What the two lines of a session have in common."""
+        return self.worker, self.caller, self.call, self.started_at
+
+
+def session_frame(chunks: Iterable[Sequence[SessionRow]]) -> pd.DataFrame:
+    """
+    One line a session, in the order of their ends; those without one follow.
+
+    ``at`` is when it ended, or started; ``ended`` whether its end is recorded; ``step_…`` seconds
+    of connecting, ``tokens_…`` what it used; ``deviations``, ``scorecard`` and ``errors`` as JSON.
+    """
+    begun: dict[tuple[str, int, int, int], SessionRow] = {}
+    parts = []
+    for rows in chunks:
+        ended = []
+        for row in rows:
+            row.started_at = row.started_at or row.at
+            if row.event == "end":
+                begun.pop(row.key, None)
+                ended.append(row)
+            else:
+                begun[row.key] = row
+        parts.append(_columns(ended))
+    frame = joined([*parts, _columns(list(begun.values()))])
+    # A line that came twice, or a start after its end.
+    return frame[~frame.duplicated(_KEY)].reset_index(drop=True)
+
+
+def _columns(rows: Sequence[SessionRow]) -> Columns:
+    used = [tokens(row.usage) if row.usage else {} for row in rows]
+    return {
+        **{name: words(getattr(row, name) for row in rows) for name in _WORDS},
+        "tags": tag_column(rows),
+        **{name: column(rows, name, np.int64) for name in _WHOLE},
+        **{name: column(rows, name, np.float64) for name in _NUMBERS},
+        "ended": np.array([row.event == "end" for row in rows], dtype=bool),
+        **{
+            STEP_COLUMNS[step]: np.array([row.steps.get(step) for row in rows], dtype=np.float64)
+            for step in CONNECT_STEPS
+        },
+        **{
+            TOKEN_COLUMNS[kind]: np.array([each.get(kind, 0) for each in used], dtype=np.int64)
+            for kind in TOKEN_COLUMNS
+        },
+        **{name: spellings(getattr(row, name) for row in rows) for name in _COUNTS},
+    }
