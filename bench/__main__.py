@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(console, options)
     if options.master:
         return _master(console, options)
+    if options.simulator:
+        return _simulator(console, options)
     plan, sizes, times = Plan(seconds=options.seconds), options.sessions, options.repeat
     if options.quick:
         plan, sizes, times = QUICK, [QUICK_SESSIONS], 1
@@ -82,6 +84,23 @@ def _report(console: Console, options: argparse.Namespace) -> int:
     return 0
 
 
+def _simulator(console: Console, options: argparse.Namespace) -> int:
+    from bench.simulator import FULL, costs, costs_table
+    from bench.simulator import QUICK as QUICK_LOADS
+
+    loads, plan = FULL, Plan(seconds=options.seconds)
+    if options.quick:
+        loads, plan = QUICK_LOADS, QUICK
+    measured = []
+    for cost in costs(loads, plan, _cores()):
+        measured.append(cost)
+        print(f"{len(measured)}/{len(loads)} {cost.load.sessions} callers", file=sys.stderr)
+    console.print(costs_table(measured))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
@@ -96,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--sessions-each", type=int, default=500, help="With --master: of one worker")
     add("--report", action="store_true", help="What the report of a long run takes, instead")
     add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
+    add("--simulator", action="store_true", help="What the simulated endpoint costs, instead")
     add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
     return parser
 

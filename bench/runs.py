@@ -14,7 +14,7 @@ from bench.results import Measured, Result, result
 from bench.workload import Job, Plan, simulator_options, turn_seconds
 from harness.simulator.process import SimulatorProcess
 
-__all__ = ["CLIENTS", "cpu_seconds", "repeat", "run"]
+__all__ = ["CLIENTS", "perform", "repeat", "run"]
 
 # "whole worker", with Locust, belongs here once it can be told when to begin and when to end.
 CLIENTS = {
@@ -62,12 +62,12 @@ def run(
                 core=cores[0],
                 folder=name,
             )
-            endpoint_cpu = _measure(client, job, endpoint)
+            endpoint_cpu = perform(client, job, endpoint)
         measured = msgspec.json.decode((folder / "measured.json").read_bytes(), type=Measured)
         return result(client, job, repetition, measured, endpoint.truth(), endpoint_cpu)
 
 
-def _measure(client: str, job: Job, endpoint: SimulatorProcess) -> float:
+def perform(client: str, job: Job, endpoint: SimulatorProcess) -> float:
     """Let a client do its job; the share of its core that the endpoint used meanwhile."""
     process = subprocess.Popen(
         [sys.executable, "-m", CLIENTS[client]],
@@ -81,14 +81,14 @@ def _measure(client: str, job: Job, endpoint: SimulatorProcess) -> float:
         process.stdin.write(msgspec.json.encode(job).decode() + "\n")
         process.stdin.flush()
         # It says a word when it begins to measure, and one when it ends.
-        marks = [(monotonic(), cpu_seconds(endpoint.pid)) for _ in process.stdout]
+        marks = [(monotonic(), _cpu_seconds(endpoint.pid)) for _ in process.stdout]
     if process.returncode or len(marks) != 2:
         raise RuntimeError(f"the client {client} failed")
     (began, before), (ended, after) = marks
     return (after - before) / (ended - began)
 
 
-def cpu_seconds(pid: int) -> float:
+def _cpu_seconds(pid: int) -> float:
     """CPU time that a process has used, user and system."""
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system

@@ -50,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     core: int  # to run on
     folder: str  # for what it finds out
+    options: dict[str, str] = {}  # of the workload, for the harness
 
 
 def utterance(name: str) -> Utterance:

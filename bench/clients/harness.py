@@ -27,7 +27,7 @@ __all__: list[str] = []
 def main() -> None:
     job = read_job()
     directory = RunDirectory.create(Path(job.folder), {})
-    workload = parse_workload({"listen": "done", "pause": "0ms"})
+    workload = parse_workload({"listen": "done", "pause": "0ms", **job.options})
     endpoint = parse_endpoint(job.url, model=workload.model)
     corpus, said = load_corpus(), utterance(job.utterance)
 

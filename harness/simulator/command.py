@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import os
+import resource
 import secrets
 import signal
 import ssl
@@ -81,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         else Endpoint(settings, name=name)
     )
     endpoint.prepare()
+    _allow_many_connections()
     with asyncio.Runner(loop_factory=PreciseLoop) as runner:
         runner.run(_serve(Server(endpoint, access), args, tls))
     if log:
@@ -93,6 +95,12 @@ def _settings(args: argparse.Namespace) -> Settings:
     profile = load_profile(args.profile) if args.profile else {}
     faults = [*profile.get("fault", ()), *given.get("fault", ())]
     return parse_settings({**profile, **given, "fault": faults})
+
+
+def _allow_many_connections() -> None:
+    """As many as the system lets us have: a shell often allows a thousand only."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _fault_list() -> str:

@@ -44,6 +44,21 @@ def test_single_events_are_priced(tmp_path):
     assert all(ns > 100 for ns in costs.values())
 
 
+def test_a_simulated_endpoint_says_how_late_it_was(tmp_path):
+    file = tmp_path / "simulator.json"
+
+    done = bench("--simulator", "--quick", "--json", str(file))
+
+    assert done.returncode == 0, done.stderr
+    costs = json.loads(file.read_text())
+    assert [cost["load"]["duty"] for cost in costs] == ["push to talk", "open microphone"]
+    for cost in costs:
+        assert cost["load"]["sessions"] == 4
+        assert cost["answers"] >= 4
+        assert 0 <= cost["late_p50_ms"] <= cost["late_p99_ms"] <= cost["late_max_ms"]
+        assert 0 < cost["cpu"] < 1
+
+
 def test_an_unknown_client_is_refused():
     done = bench("--clients", "harness,curl")
 

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -231,6 +232,16 @@ def test_a_page_tells_people_and_programs_what_was_done():
     named = ("Sessions", "Turns", "Responses", "Tool calls", "Audio heard", "Audio said")
     assert [rows[name] for name in named] == ["1", "2", "2", "0", "1.0 s", "1.0 s"]
     assert rows["completed"] == "2"
+
+
+def test_it_takes_as_many_connections_as_the_system_allows():
+    own = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    try:
+        with running_simulator() as simulator:
+            assert resource.prlimit(simulator.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, own)
 
 
 def test_other_pages_tell_health_or_are_not_there(simulator):
