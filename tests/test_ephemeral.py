@@ -141,8 +141,9 @@ def test_a_session_is_dialled_with_the_key_of_short_life_and_measured():
     give = answering("200 OK", json.dumps({"value": EK}).encode())
 
     def serve(peer):
-        give(peer)
+        peer.read_request()
         seen.append(peer.request.split(b"\r\n")[0])
+        give(peer)
 
     def dialled(peer):
         peer.upgrade()
