@@ -2,12 +2,13 @@
 
 import json
 import random
+import re
 
 import ga
 
 from harness.realtime import events as ev
 
-__all__ = ["conversation", "mutated"]
+__all__ = ["conversation", "mutated", "rename"]
 
 WRONG = [None, True, -1, 2**70, 1e300, "", "x", "\x00", [], {}, [[]], {"id": None}, ["id"]]
 
@@ -77,3 +78,8 @@ def keep(rng, message):
 
 
 MUTATIONS = (retype, retype, retype, flip, cut, join, keep)
+
+
+def rename(message, name):
+    """Every id another that was never heard of."""
+    return re.sub(rb'(id"): "\w+"', lambda found: b'%s: "%s"' % (found[1], name.encode()), message)

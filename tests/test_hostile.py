@@ -8,7 +8,7 @@ from itertools import islice
 
 import ga
 import pytest
-from hostile import mutated
+from hostile import mutated, rename
 from partner import Partner
 
 from harness.adapter import NotConnected, RealtimeAdapter
@@ -136,6 +136,28 @@ def test_a_hundred_thousand_hostile_messages_are_all_counted_and_none_is_fatal(v
     assert victim.turns == victim.recorder.turns > 100
     assert victim.responses == victim.recorder.responses
     assert {Outcome.COMPLETED, Outcome.FAILED, Outcome.CANCELLED} <= victim.outcomes
+
+
+def test_names_that_are_never_heard_again_are_not_kept(victim):
+    messages, kept = list(answers()), []
+    tracemalloc.start()
+    try:
+        for n in range(8_000):
+            victim.hear(rename(messages[n % len(messages)], f"new_{n}"))
+            victim.hear(ga.error(f"code_{n}"))
+            victim.hear(ga.message(f"event.of.the.future.{n}"))
+            if n % 20 == 0:
+                victim.act()
+            if n % 800 == 0:
+                victim.recorder.end(Outcome.CUT, None, victim.now)
+                victim.take()
+                gc.collect()
+                kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+    assert max(kept[5:]) < max(kept[1:5]) + 100_000
+    assert victim.received == 3 * 8_000 + 2
 
 
 def test_after_all_that_a_good_answer_is_one(victim):
