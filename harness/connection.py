@@ -18,7 +18,7 @@ from harness.ephemeral import STEP, ephemeral_key
 from harness.health import census
 from harness.options import Workload
 from harness.realtime.client_events import ClientEvent, UpdateSession
-from harness.realtime.configuration import session_update
+from harness.realtime.configuration import BETA_SHAPED, session_update
 from harness.realtime.dialects import Endpoint
 from harness.realtime.errors import ServerError, close_code, http_code
 from harness.realtime.events import Error, Received
@@ -109,7 +109,10 @@ class Connection:
         """Nothing of an earlier session stays."""
         audio_format = self.workload.audio_format
         self.session = Session(
-            model=self.workload.model, input_format=audio_format, output_format=audio_format
+            model=self.workload.model,
+            input_format=audio_format,
+            output_format=audio_format,
+            beta=self.endpoint.dialect in BETA_SHAPED,
         )
         self.transport = None
         self._dialled = self.endpoint

@@ -5,9 +5,18 @@ from typing import Any
 
 from harness.audio import PCM16, AudioFormat
 
-__all__ = ["NEGOTIATED", "merge", "session_update", "stated_format", "stated_turn_detection"]
+__all__ = [
+    "BETA_SHAPED",
+    "NEGOTIATED",
+    "merge",
+    "session_update",
+    "stated_format",
+    "stated_turn_detection",
+]
 
-_BETA_SHAPED = frozenset({"azure-preview", "beta"})
+BETA_SHAPED = frozenset({"azure-preview", "beta"})
+"""The dialects of the beta, by name."""
+
 _BETA_FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
 
 
@@ -39,7 +48,7 @@ def session_update(
         override: Merged over all of it; a null in it is sent as null.
 
     """
-    shape = _beta_session if dialect in _BETA_SHAPED else _session
+    shape = _beta_session if dialect in BETA_SHAPED else _session
     session = shape(
         voice,
         audio_format,

@@ -42,6 +42,12 @@ class Session:
     """
     One session, from dialling to closed; a new connection is a new session.
 
+    Args:
+        model: As asked for.
+        input_format: Likewise, until the server states another.
+        output_format: Likewise.
+        beta: The beta's dialect is spoken: its names are no deviations.
+
     Attributes:
         state: How far it has come.
         session_id: As the server named it.
@@ -61,6 +67,7 @@ class Session:
         model: str = "",
         input_format: AudioFormat = PCM16,
         output_format: AudioFormat = PCM16,
+        beta: bool = False,
     ) -> None:
         self.state = State.CONNECTING
         self.session_id: str | None = None
@@ -75,6 +82,7 @@ class Session:
         self._deviations = Deviations()
         self._responses = Responses(self._deviations)
         self._last_event_id: str | None = None
+        self._beta = beta
         self._beta_names: set[str] = set()
 
     @property
@@ -246,12 +254,15 @@ class Session:
         return event
 
     def _modernise(self, event: ev.ServerEvent) -> ev.ServerEvent:
-        name = event.type
+        if not self._beta:
+            self._count_beta_name(event.type)
+        return modernise(event, self._responses.only_active)
+
+    def _count_beta_name(self, name: str) -> None:
         self.deviate("beta_name", name)
         if name not in self._beta_names:
             self._beta_names.add(name)
             logger.warning("the endpoint uses the beta name %s of %s", name, ev.BETA_NAMES[name])
-        return modernise(event, self._responses.only_active)
 
     def _configured(self, event: ev.SessionCreated | ev.SessionUpdated) -> None:
         stated = event.session

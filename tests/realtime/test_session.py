@@ -513,6 +513,16 @@ def test_each_beta_name_is_warned_of_once_a_session(caplog):
     assert names == ["response.audio.delta", "conversation.item.created"] * 2
 
 
+def test_in_the_betas_own_dialect_its_names_are_as_they_should_be(caplog):
+    session = ready(beta=True)
+    hear(session, ga.response_created(), ga.item_added())
+    event = session.receive(ga.audio_delta().replace(b"output_audio", b"audio"))
+
+    assert type(event) is ev.AudioDelta
+    assert session.deviations == {}
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(
     "fields", [{}, {"response_id": "resp_1"}, {"response": {"id": "resp_1", "status": None}}]
 )
