@@ -14,6 +14,7 @@ COMMANDS = {
     "options": ("harness.explain", "explain the options of a load test"),
     "simulate": ("harness.simulator.command", "run a realtime endpoint with known latency"),
     "report": ("harness.report.command", "make summary.json and report.html of a run"),
+    "plan": ("harness.plan.command", "say what a load test will send and cost, before it starts"),
     "selftest": ("harness.selftest.command", "hold what is measured here against the truth"),
     "check": ("harness.report.check", "judge a run by its objectives, for CI"),
     "compare": ("harness.report.compare", "compare two runs: what got worse, beyond doubt"),

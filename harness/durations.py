@@ -56,6 +56,16 @@ class Distribution(msgspec.Struct, frozen=True):
         return self.a
 
     @property
+    def mean(self) -> float:
+        """Its mean in seconds; of ``normal``, as if it could be negative."""
+        match self.name:
+            case "uniform":
+                return (self.a + self.b) / 2
+            case "lognormal":
+                return self.a * math.exp(self.b**2 / 2)
+        return self.a
+
+    @property
     def median(self) -> float:
         """Its median in seconds."""
         return (self.a + self.b) / 2 if self.name == "uniform" else self.a

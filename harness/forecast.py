@@ -1,18 +1,88 @@
 """What a load test will send, take and cost, by what its options say. Pure."""
 
+import math
+from collections.abc import Iterator, Sequence
+
 import msgspec
 
 from harness.corpus import Corpus
-from harness.money.expected import Talk
+from harness.cost import load_prices
+from harness.money.expected import Talk, turn_usd, usage_of
 from harness.options import Workload
 from harness.tools import SimulatedTools
 
-__all__ = ["ANSWER_S", "talk_of"]
+__all__ = ["ANSWER_S", "Assumed", "Forecast", "Minute", "Traffic", "Usd", "forecast", "talk_of"]
 
 ANSWER_S = 6.0
 """Seconds of an answer, as long as nobody knows better: two sentences or three."""
 
 LETTERS = 4  # of a text token
+BARGED_S = 0.95  # seconds heard of an answer that a caller talks over
+CONNECT_S = 0.5
+GENERATION = 4  # times playing speed at which answers come, where nobody hears them out
+
+# Messages and bytes as the simulator, which sends every event of the API, counts them.
+FRAME_BYTES = 60  # of a frame's message around its audio
+DELTA_S = 0.1
+DELTA_BYTES = 250
+WORDS = 4  # transcript deltas in a second of answer
+EVENTS = 14  # of a response, beside its deltas
+EVENT_BYTES = 300
+SESSION_EVENTS = 3
+
+
+class Assumed(msgspec.Struct, frozen=True, kw_only=True):
+    """The load, and what nobody knows beforehand; seconds."""
+
+    users: int = 1
+    spawn_rate: float = 1.0  # users a second
+    run_time_s: float = 60.0
+    answer_s: float = ANSWER_S  # of an answer's audio
+    ttfa_s: float = 1.0  # until it begins
+    wait_s: float = 2.0  # between the calls of a caller
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes one way a second, with all callers there."""
+
+    messages: float
+    mbit: float
+
+
+class Minute(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens of one minute of one call."""
+
+    minute: int  # from 1
+    input: int  # read: all of the conversation, with each answer
+    cached: int  # of it, at most
+    output: int
+
+
+class Usd(msgspec.Struct, frozen=True, kw_only=True):
+    """A cost by how much of the input is cached."""
+
+    most_cached: float
+    none_cached: float
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be expected."""
+
+    says_s: float  # of a turn
+    turn_s: float  # from beginning to speak until speaking again
+    call_s: float
+    calls: int
+    turns: int
+    responses: float
+    full_after_s: float  # all callers are there
+    sent: Traffic
+    received: Traffic
+    minutes: tuple[Minute, ...]  # of one call
+    tokens_per_minute: float  # of all callers, on average over their calls
+    requests_per_minute: float
+    context: int  # tokens that the last turn of a call reads
+    usd_call: Usd | None  # None: unpriced
+    usd: Usd | None
 
 
 def talk_of(workload: Workload, corpus: Corpus, answer_s: float = ANSWER_S) -> Talk:
@@ -35,3 +105,110 @@ def talk_of(workload: Workload, corpus: Corpus, answer_s: float = ANSWER_S) -> T
         instructions=letters // LETTERS,
         answers=1 + workload.tool_rate,
     )
+
+
+def forecast(workload: Workload, corpus: Corpus, assumed: Assumed) -> Forecast:
+    """What a run of this workload is expected to be."""
+    talk = talk_of(workload, corpus, assumed.answer_s)
+    turn_s = _turn_s(workload, talk, assumed)
+    per_call = workload.turns + workload.speaks_first
+    call_s = CONNECT_S + per_call * turn_s
+    cycle = call_s + assumed.wait_s
+    present = _caller_seconds(assumed)
+    whole = math.floor(present / assumed.users / cycle)
+    # Of the last call, turns that have begun are heard out.
+    begun = min(per_call, math.ceil((present / assumed.users - whole * cycle) / turn_s))
+    times = [assumed.users * (whole + (number < begun)) for number in range(per_call)]
+    usages = [usage_of(talk, number, cached=True) for number in range(per_call)]
+    read = sum(usage["total_tokens"] for usage in usages)
+    return Forecast(
+        says_s=talk.says_s,
+        turn_s=turn_s,
+        call_s=call_s,
+        calls=times[0],
+        turns=sum(times),
+        responses=sum(times) * talk.answers,
+        full_after_s=assumed.users / assumed.spawn_rate,
+        sent=_sent(workload, talk, assumed.users, call_s, cycle),
+        received=_received(workload, talk, assumed.users, cycle),
+        minutes=tuple(_minutes(talk, per_call, turn_s)),
+        tokens_per_minute=assumed.users * read / cycle * 60,
+        requests_per_minute=assumed.users * per_call * talk.answers / cycle * 60,
+        context=round(usages[-1]["input_tokens"] / talk.answers),
+        usd_call=_usd(workload, talk, [1.0] * per_call),
+        usd=_usd(workload, talk, times),
+    )
+
+
+def _turn_s(workload: Workload, talk: Talk, assumed: Assumed) -> float:
+    talked_over = workload.barge_in_rate
+    plays = talk.hears_s + workload.jitter_buffer
+    if workload.listen == "done":
+        plays = talk.hears_s / GENERATION
+    heard = (1 - talked_over) * plays + talked_over * min(plays, BARGED_S)
+    tools = workload.tool_rate * (workload.tool_latency.mean + assumed.ttfa_s)
+    pause = (1 - talked_over) * workload.pause.mean
+    return talk.says_s + assumed.ttfa_s + tools + heard + pause
+
+
+def _caller_seconds(assumed: Assumed) -> float:
+    """Seconds that all callers together are there, ramp included."""
+    ramp = assumed.users / assumed.spawn_rate
+    if ramp >= assumed.run_time_s:
+        return assumed.spawn_rate * assumed.run_time_s**2 / 2
+    return assumed.users * (assumed.run_time_s - ramp / 2)
+
+
+def _sent(workload: Workload, talk: Talk, users: int, call_s: float, cycle: float) -> Traffic:
+    audio = workload.audio_format
+    spoken_s = workload.turns * talk.says_s
+    asked = 2 + 2 * workload.tool_rate  # commit and create; output and create again
+    if workload.turn_detection != "none":  # the microphone is always open
+        spoken_s, asked = call_s, 2 * workload.tool_rate
+    frames = spoken_s * 1000 / workload.frame_ms
+    messages = 1 + workload.turns * asked + frames
+    size = spoken_s * audio.bytes_per_second * 4 / 3 + frames * FRAME_BYTES
+    return Traffic(messages=users * messages / cycle, mbit=users * size * 8e-6 / cycle)
+
+
+def _received(workload: Workload, talk: Talk, users: int, cycle: float) -> Traffic:
+    heard_s = workload.turns * talk.hears_s
+    deltas = heard_s / DELTA_S
+    events = SESSION_EVENTS + workload.turns * talk.answers * EVENTS + heard_s * WORDS
+    audio = heard_s * workload.audio_format.bytes_per_second * 4 / 3
+    size = audio + deltas * DELTA_BYTES + events * EVENT_BYTES
+    return Traffic(messages=users * (deltas + events) / cycle, mbit=users * size * 8e-6 / cycle)
+
+
+def _minutes(talk: Talk, turns: int, turn_s: float) -> Iterator[Minute]:
+    """Tokens of one call by its minutes; a turn counts where it begins."""
+    sums: dict[int, list[float]] = {}
+    for number in range(turns):
+        usage = usage_of(talk, number, cached=True)
+        row = sums.setdefault(int(number * turn_s // 60) + 1, [0.0, 0.0, 0.0])
+        row[0] += usage["input_tokens"]
+        row[1] += usage["input_token_details"]["cached_tokens"]
+        row[2] += usage["output_tokens"]
+    for minute, (read, cached, made) in sums.items():
+        yield Minute(minute=minute, input=round(read), cached=round(cached), output=round(made))
+
+
+def _usd(workload: Workload, talk: Talk, times: Sequence[float]) -> Usd | None:
+    """What turns cost, each number of turn so many ``times``; ``None`` if that has no price."""
+    most, none = (_cost(workload, talk, times, cached=cached) for cached in (True, False))
+    return None if most is None or none is None else Usd(most_cached=most, none_cached=none)
+
+
+def _cost(workload: Workload, talk: Talk, times: Sequence[float], *, cached: bool) -> float | None:
+    prices = workload.prices or load_prices()
+    total = 0.0
+    for number, n in enumerate(times):
+        usd = turn_usd(
+            *(workload.model, prices, talk, number),
+            cached=cached,
+            transcription=workload.transcription,
+        )
+        if usd is None:
+            return None
+        total += n * usd
+    return total

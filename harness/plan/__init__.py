@@ -1,0 +1,1 @@
+"""What a load test will send, take and cost, said before it starts."""

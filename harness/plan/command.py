@@ -1,0 +1,157 @@
+"""The subcommand ``plan``: what a load test will send and cost, before it starts."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from harness.corpus import CorpusError, load_corpus
+from harness.durations import parse_duration
+from harness.errors import CommandError
+from harness.forecast import Assumed, forecast
+from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, Workload, parse_workload
+from harness.paid import check_money
+from harness.plan.carriers import carriers
+from harness.plan.table import Plan, print_plan
+from harness.realtime.dialects import parse_endpoint
+
+__all__ = ["add_arguments", "run"]
+
+PARTS = re.compile(r"[\d.]+\s*[a-z]*")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``plan``: those of a load test, and what it has to assume."""
+    add = parser.add_argument_group("Load, as Locust is told").add_argument
+    add("-u", "--users", type=_users, default=1, metavar="N", help="Callers at once")
+    add("-r", "--spawn-rate", type=_rate, default=1.0, metavar="N", help="Callers more a second")
+    add("-t", "--run-time", type=_time, required=True, metavar="TIME", default=argparse.SUPPRESS,
+        help="How long: 90s, 15m, 1h30m")  # fmt: skip
+    add("-H", "--host", metavar="HOST", default=argparse.SUPPRESS,
+        help="Whom to call: says whether that costs money")  # fmt: skip
+    add = parser.add_argument_group("Assumed").add_argument
+    add("--answer", type=_time, default="6s", metavar="TIME", help="Length of an answer")
+    add("--ttfa", type=_time, default="1s", metavar="TIME", help="Until an answer begins")
+    add("--wait", type=_wait, default="2s", metavar="TIME", help="Between the calls of a caller")
+    add("--sessions-per-core", metavar="N|FILE", default=argparse.SUPPRESS,
+        help="What a core carries: a figure, or what selftest --capacity --json wrote")  # fmt: skip
+    add("--json", action="store_true", help="Say it as JSON")
+    group = parser.add_argument_group("Workload, as in a load test")
+    for option in (*OPTIONS, *TIMEOUT_OPTIONS):
+        _add(group, option)
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Say what the test will send and cost; 0.
+
+    Raises:
+        CommandError: If the options make no sense.
+
+    """
+    given = vars(args)
+    try:
+        plan = _plan(given, parse_workload(_values(given)))
+    except (ValueError, CorpusError) as error:
+        raise CommandError(str(error)) from None
+    if args.json:
+        said = msgspec.json.format(msgspec.json.encode(plan), indent=2).decode()
+        sys.stdout.write(said + "\n")
+    else:
+        print_plan(Console(highlight=False), plan)
+    return 0
+
+
+def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
+    assumed = Assumed(
+        users=given["users"],
+        spawn_rate=given["spawn_rate"],
+        run_time_s=given["run_time"],
+        answer_s=given["answer"],
+        ttfa_s=given["ttfa"],
+        wait_s=given["wait"],
+    )
+    detection = workload.turn_detection
+    return Plan(
+        model=workload.model,
+        turns_per_call=workload.turns,
+        renews=workload.renew,
+        max_cost=workload.max_cost,
+        assumed=assumed,
+        forecast=forecast(workload, load_corpus(workload.corpus), assumed),
+        carriers=carriers(assumed.users, detection, given.get("sessions_per_core")),
+        refusal=_refusal(given.get("host"), workload),
+    )
+
+
+def _refusal(host: str | None, workload: Workload) -> str:
+    """What a load test would say instead of calling ``host``; empty if it would call."""
+    if host is None:
+        return ""
+    endpoint = parse_endpoint(
+        host, model=workload.model, dialect=workload.dialect, api_key="of the callers"
+    )
+    try:
+        check_money([endpoint], workload)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as given, else as the environment has them."""
+    options = (*OPTIONS, *TIMEOUT_OPTIONS)
+    return {o.name: given.get(o.name, os.environ.get(o.env)) for o in options}
+
+
+def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+    text = option.help + (f" (default: {option.default})" if option.default else "")
+    common: dict[str, Any] = {"help": text.replace("%", "%%"), "default": argparse.SUPPRESS}
+    if option.switch:
+        group.add_argument(option.flag, action="store_true", **common)
+        return
+    group.add_argument(
+        option.flag,
+        metavar=option.metavar or option.name.rsplit("_", 1)[-1].upper(),
+        action="append" if option.repeat else "store",
+        **common,
+    )
+
+
+def _users(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError("must be a whole number from 1 on")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number above 0")
+    return value
+
+
+def _wait(text: str) -> float:
+    """Seconds; as Locust writes them, too: ``1h30m``."""
+    try:
+        found = PARTS.findall(text)
+        if "".join(found) != text or not found:
+            raise ValueError(f"{text!r} is no duration: write it like 90s, 15m or 1h30m")
+        return sum(map(parse_duration, found))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _time(text: str) -> float:
+    value = _wait(text)
+    if not value:
+        raise argparse.ArgumentTypeError("must be longer than 0")
+    return value
