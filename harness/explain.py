@@ -2,6 +2,7 @@
 
 import argparse
 
+from harness.loads import LOAD_OPTIONS
 from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option
 
 __all__ = ["add_arguments", "run"]
@@ -25,8 +26,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Each is an environment variable too: --frame-ms is REALTIME_FRAME_MS.",
         add_help=False,
     )
-    for title, options in (("Realtime", OPTIONS), ("Limits", TIMEOUT_OPTIONS)):
-        group = parser.add_argument_group(title)
+    for title, text, options in (
+        ("Realtime", None, OPTIONS),
+        ("Loads", "Each is known to the locustfiles that use it.", LOAD_OPTIONS),
+        ("Limits", None, TIMEOUT_OPTIONS),
+    ):
+        group = parser.add_argument_group(title, text)
         for option in options:
             _add(group, option)
     return parser

@@ -1,10 +1,13 @@
 import pytest
 
 from harness.cli import main
+from harness.loads import LOAD_OPTIONS
 from harness.options import OPTIONS, TIMEOUT_OPTIONS
 
+ALL = [*OPTIONS, *LOAD_OPTIONS, *TIMEOUT_OPTIONS]
 
-@pytest.mark.parametrize("option", [*OPTIONS, *TIMEOUT_OPTIONS], ids=lambda option: option.flag)
+
+@pytest.mark.parametrize("option", ALL, ids=lambda option: option.flag)
 def test_every_option_is_explained_with_its_default(option, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
 

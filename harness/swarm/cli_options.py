@@ -4,13 +4,18 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from harness.durations import parse_distribution, parse_duration
+from harness.loads import LOAD_OPTIONS
 from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, OptionError, parse_option
 from harness.slo import parse_slo
 
-__all__ = ["FORBIDDEN_IN_FORM", "add_options", "check_values", "safe_values"]
+__all__ = ["FORBIDDEN_IN_FORM", "add_options", "check_values", "offer", "safe_values"]
 
-ALL = (*OPTIONS, *TIMEOUT_OPTIONS)
+COMMON = (*OPTIONS, *TIMEOUT_OPTIONS)
+ALL = (*COMMON, *LOAD_OPTIONS)
+BY_NAME = {option.name: option for option in ALL}
 
 FORBIDDEN_IN_FORM = frozenset(option.name for option in ALL if not option.form)
 """Options that no web form may set: they name files of this machine, or whom to trust."""
@@ -33,13 +38,48 @@ class _Join(argparse.Action):
 
 
 def add_options(parser: Any) -> None:
-    """Hand every option to Locust's ``parser``."""
+    """Hand the options of every test to Locust's ``parser``."""
     group = parser.add_argument_group("Realtime", "What callers do, and how they are measured.")
-    for option in ALL:
-        action = group.add_argument(option.flag, env_var=option.env, **_arguments(option))
-        # A group's add_argument doesn't know what Locust's parser adds to argparse.
-        action.include_in_web_ui = option.form
-        action.is_secret = action.is_required = action.is_multiple = False
+    for option in COMMON:
+        if _known(parser, option) is None:
+            _add(group, option)
+
+
+def offer(parser: Any, options: Mapping[str, str | None]) -> None:
+    """
+    Add to Locust's ``parser`` what a locustfile asks for, or change its default there.
+
+    Args:
+        parser: Locust's.
+        options: By name, with the default that each has here; ``None`` leaves the option's own.
+
+    Raises:
+        OptionError: If there is no such option, or it can't have that value.
+
+    """
+    for name, default in options.items():
+        if name not in BY_NAME:
+            known = ", ".join(sorted(BY_NAME))
+            raise OptionError(f"a locustfile asks for the option {name!r}: known are {known}")
+        option = BY_NAME[name]
+        if default is not None:
+            option = msgspec.structs.replace(option, default=default)
+            _parse(option, default)
+        if (action := _known(parser, option)) is None:
+            _add(parser, option)
+        else:
+            action.default, action.help = option.default, _help(option)
+
+
+def _known(parser: Any, option: Option) -> Any:
+    return parser._option_string_actions.get(option.flag)
+
+
+def _add(group: Any, option: Option) -> None:
+    action = group.add_argument(option.flag, env_var=option.env, **_arguments(option))
+    # A group's add_argument doesn't know what Locust's parser adds to argparse.
+    action.include_in_web_ui = option.form
+    action.is_secret = action.is_required = action.is_multiple = False
 
 
 def check_values(values: Mapping[str, Any]) -> None:
@@ -57,7 +97,8 @@ def check_values(values: Mapping[str, Any]) -> None:
 
 def safe_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The options' values as ``run.json`` may say them: what may be secret is masked."""
-    found = {option.name: values.get(option.name) for option in ALL}
+    offered = (option for option in LOAD_OPTIONS if option.name in values)
+    found = {option.name: values.get(option.name) for option in (*COMMON, *offered)}
     return {name: "***" if name in SECRET and value else value for name, value in found.items()}
 
 

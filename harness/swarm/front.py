@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -64,6 +65,7 @@ class FrontStation(Station):
         self._beginning = False
         self._started = 0.0
         self._users_max = 0
+        self._lasts: float | None = None  # seconds of the test, as far as that is known
         self._guard = OvershootGuard()
         self._watch: gevent.Greenlet[..., None] | None = None
         self._view = LiveView(self.progress)
@@ -226,13 +228,15 @@ class FrontStation(Station):
         return Recording(directory, self.abandon)
 
     def _load(self) -> dict[str, Any]:
-        options, environment = self.options, self.environment
+        options, environment, plan = self.options, self.environment, self.gate.plan()
+        planned = plan is not None and math.isfinite(plan.duration)
+        self._lasts = plan.duration if plan and planned else options.run_time
         return {
             "locustfile": environment.locustfile,
             "user_classes": [cls.__name__ for cls in environment.user_classes],
-            "users": options.num_users,
+            "users": options.num_users if plan is None else plan.peak,
             "spawn_rate": options.spawn_rate,
-            "run_time_s": options.run_time,
+            "run_time_s": self._lasts,
             "stop_timeout_s": environment.stop_timeout,
         }
 
@@ -345,11 +349,10 @@ class FrontStation(Station):
         rows = self.environment.stats.entries
         turn = rows.get(("turn", VOICE))
         elapsed = monotonic() - self._started
-        run_time = self.options.run_time
         users = self.runner.user_count
         return Progress(
             elapsed=elapsed,
-            left=None if run_time is None else max(0.0, run_time - elapsed),
+            left=None if self._lasts is None else max(0.0, self._lasts - elapsed),
             users=users,
             users_target=self._target(),
             ending=self._is_ending(),

@@ -9,10 +9,12 @@ from typing import Any
 
 from harness.simulator.process import SimulatorProcess
 from harness.sinks.rundir import check_writable
+from harness.stages import Stages
 from harness.swarm.cli_options import check_values
 from harness.swarm.embedded import embedded_simulator
 from harness.swarm.preflight import probe_targets
 from harness.swarm.setup import Setup, SetupError
+from harness.swarm.shapes import PlannedShape
 from harness.swarm.station import Station, say
 
 __all__ = ["Gate"]
@@ -51,7 +53,7 @@ class Gate:
 
         """
         options = self._station.options
-        check_values(vars(options))
+        self._check(vars(options))
         check_writable(Path(options.run_dir))
         self.given_hosts = self._station.hosts() or self._call_simulator()
         if not self.given_hosts:
@@ -74,7 +76,7 @@ class Gate:
             ValueError: If it makes no sense, or the target does not answer.
 
         """
-        check_values(posted)
+        self._check(posted)
         setup = self.read_setup(posted)
         for notice in setup.notices:
             logger.warning(notice)
@@ -86,6 +88,23 @@ class Gate:
         if self.simulator is not None and not self._station.environment.host:
             self._station.environment.host = self.simulator.url  # it was cleared in the form
         return self._station.read_setup(self.given_hosts, posted=posted, dials=self._dials)
+
+    def plan(self, posted: Mapping[str, Any] | None = None) -> Stages | None:
+        """
+        How many users there are when, if that is known beforehand.
+
+        Raises:
+            ValueError: If what the options, or a form posted over them, ask for can't be.
+
+        """
+        shape = self._station.environment.shape_class
+        if not isinstance(shape, PlannedShape):
+            return None
+        return shape.plan({**vars(self._station.options), **(posted or {})})
+
+    def _check(self, values: Mapping[str, Any]) -> None:
+        check_values(values)
+        self.plan(values)
 
     def close(self) -> None:
         """End the simulator; idempotent."""

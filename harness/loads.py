@@ -1,0 +1,86 @@
+"""The options of loads: how many callers come when. A locustfile offers those that it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from harness.durations import parse_duration
+from harness.options import Option, parse_option
+
+__all__ = ["LOAD_OPTIONS", "Level", "Load", "parse_load"]
+
+
+class Level(msgspec.Struct, frozen=True):
+    """A number of users, or a share of those asked for (``-u``)."""
+
+    number: float
+    share: bool = False
+
+    def of(self, users: int) -> int:
+        """How many it is of ``users``: a share is of whole users, one at least."""
+        if not self.share:
+            return int(self.number)
+        return max(1, round(self.number * users)) if self.number else 0
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """When callers come, parsed."""
+
+    steps: tuple[Level, ...] = tuple(Level(share, share=True) for share in (0.25, 0.5, 0.75, 1.0))
+    step_time: float = 60.0  # seconds
+    spike_base: Level = Level(0.2, share=True)
+    spike_after: float = 60.0  # seconds
+    spike_time: float = 30.0  # seconds
+
+
+def _level(text: str) -> Level:
+    number, percent, rest = text.strip().partition("%")
+    try:
+        value = float(number) if percent else int(number)
+    except ValueError:
+        value = -1
+    if rest or not 0 <= value <= 1_000_000:
+        raise ValueError(f"{text!r} is no number of callers: write it like 20, or 50% of -u")
+    return Level(value / 100, share=True) if percent else Level(value)
+
+
+def _levels(text: str) -> tuple[Level, ...]:
+    return tuple(_level(part) for part in text.split(","))
+
+
+def _longer_than(least: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = parse_duration(text)
+        if value <= least:
+            raise ValueError(f"must be longer than {least:g} s")
+        return value
+
+    return parse
+
+
+LOAD_OPTIONS = (
+    Option(flag="--steps", default="25%,50%,75%,100%", parse=_levels, metavar="CALLERS", help="Callers of each step, as numbers or as shares of -u."),
+    Option(flag="--step-time", default="60s", parse=_longer_than(0), help="How long a step lasts, the way to it included; callers come and go at -r a second."),
+    Option(flag="--spike-base", default="20%", parse=_level, metavar="CALLERS", help="Callers before and after the spike, as a number or a share of -u; the spike has -u."),
+    Option(flag="--spike-after", default="60s", parse=_longer_than(0), help="When the spike begins; it is followed by as much calm, or until -t."),
+    Option(flag="--spike-time", default="30s", parse=_longer_than(0), help="How long the spike lasts."),
+)  # fmt: skip
+"""All are fields of ``Load``."""
+
+
+def parse_load(raw: Mapping[str, Any]) -> Load:
+    """
+    The load of raw option values, from Locust's parser, its web form or the environment.
+
+    Args:
+        raw: By option name, ``step_time``; what is missing takes its default.
+
+    Raises:
+        OptionError: If a value makes no sense.
+
+    """
+    given = {option.name: parse_option(option, raw.get(option.name)) for option in LOAD_OPTIONS}
+    return Load(**{name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,140 @@
+"""Locust's load shapes over the schedules of ``stages.py``: a locustfile subclasses one of them."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+from locust import LoadTestShape, events
+from locust.util.timespan import parse_timespan
+
+from harness.loads import Load, parse_load
+from harness.stages import Stages, soak, spike, steady, steps
+from harness.swarm.cli_options import offer
+
+__all__ = ["PlannedShape", "Soak", "Spike", "Steady", "Steps"]
+
+HOUR = 3600.0
+
+
+class PlannedShape(LoadTestShape):
+    """
+    A test whose number of users is known beforehand: ``plan`` says how many there are when.
+
+    ``-u`` is the most, ``-r`` how many come or go in a second, ``-t`` when it is over; without
+    ``-t`` the plan says so.
+
+    Attributes:
+        options: By name, the options that this load asks for beside those of every test, and their
+            defaults; ``None`` leaves an option's own.
+
+    """
+
+    abstract = True
+    use_common_options = True
+    options: ClassVar[Mapping[str, str | None]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.abstract:
+            options, listeners = cls.options, cast("Any", events.init_command_line_parser)
+            listeners.add_listener(lambda parser, **_: offer(parser, options))
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._plan: Stages | None = None
+
+    def stages(
+        self, load: Load, *, users: int, rate: float, seconds: float | None
+    ) -> Stages:  # pragma: no cover - each shape has its own
+        """
+        How many users there are when.
+
+        Args:
+            load: The options.
+            users: The most, ``-u``.
+            rate: Users a second who come or go, ``-r``.
+            seconds: How long it is to last, ``-t``, if that was said.
+
+        Raises:
+            ValueError: If that can't be.
+
+        """
+        raise NotImplementedError
+
+    def plan(self, values: Mapping[str, Any]) -> Stages:
+        """
+        The whole test as the options, or a form posted over them, ask for it.
+
+        Raises:
+            ValueError: If it can't be; one line that says why.
+
+        """
+        seconds = _seconds(values.get("run_time"))
+        users = values.get("user_count") or values.get("num_users") or 1  # posted, or given
+        rate = float(values.get("spawn_rate") or 1)
+        stages = self.stages(parse_load(values), users=int(users), rate=rate, seconds=seconds)
+        return stages.lasting(seconds)
+
+    def reset_time(self) -> None:
+        """A test starts."""
+        super().reset_time()  # type: ignore[no-untyped-call]
+        self._plan = None
+
+    def tick(self) -> tuple[int, float] | None:
+        """Where the users are bound for, and how fast; ``None`` when it is over."""
+        if self._plan is None:
+            assert self.runner is not None
+            self._plan = self.plan(vars(self.runner.environment.parsed_options))
+        seconds: float = self.get_run_time()  # type: ignore[no-untyped-call]
+        return self._plan.target_at(seconds)
+
+
+class Steady(PlannedShape):
+    """Up to ``-u`` users, and on until ``-t``."""
+
+    abstract = True
+
+    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
+        """How many users there are when."""
+        return steady(users, rate=rate)
+
+
+class Steps(PlannedShape):
+    """From step to step, ``--steps`` of ``--step-time`` each."""
+
+    abstract = True
+    options: ClassVar[Mapping[str, str | None]] = {"steps": None, "step_time": None}
+
+    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
+        """How many users there are when."""
+        levels = [level.of(users) for level in load.steps]
+        return steps(levels, rate=rate, seconds=load.step_time)
+
+
+class Spike(PlannedShape):
+    """``--spike-base`` users, then for ``--spike-time`` ``-u`` of them, then as before."""
+
+    abstract = True
+    options: ClassVar[Mapping[str, str | None]] = {
+        "spike_base": None,
+        "spike_after": None,
+        "spike_time": None,
+    }
+
+    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
+        """How many users there are when."""
+        base = load.spike_base.of(users)
+        return spike(base, users, rate=rate, before=load.spike_after, seconds=load.spike_time)
+
+
+class Soak(PlannedShape):
+    """Up to ``-u`` users, on for long, and down again within ``-t``: an hour, if it is missing."""
+
+    abstract = True
+
+    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
+        """How many users there are when."""
+        return soak(users, rate=rate, seconds=seconds or HOUR)
+
+
+def _seconds(run_time: Any) -> float | None:
+    return float(parse_timespan(str(run_time))) if run_time else None
