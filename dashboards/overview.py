@@ -137,6 +137,14 @@ def _load():
               span=6),
         graph("Budget", "currencyUSD", Target(TALK.now("budget_usd", "part"), "{{part}}"),
               note="Of a run with --max-cost.", span=6),
+        graph("Calls of a schedule, a minute", "short",
+              Target(f"60 * {TALK.rate('calls_due')}", "due"),
+              Target(f"60 * {TALK.rate('calls_blocked')}", "blocked"),
+              Target(TALK.now("calls_waiting"), "waiting now"),
+              note="Open arrivals: a call for which no caller is idle when it is due is blocked, "
+              "and waits.", span=12),
+        graph("Calls begin late", "s", *_percentiles("call_wait"),
+              note="Open arrivals: from when a call was due.", span=12),
     )  # fmt: skip
 
 

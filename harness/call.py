@@ -76,17 +76,35 @@ class Call(Line):
         on_tape: Given the tape of each finished turn, after ``on_turn``, and what takes secrets out
             of its text; ``None`` keeps none.
         purse: What turns are paid from; ``None``: they may cost what they will.
+        intended: What a schedule of open arrivals wanted of this call, if there is one.
+        length: Seconds for which it goes on; ``None``: for the workload's turns.
 
     """
 
     def __init__(
-        self, endpoint: Endpoint, workload: Workload, *, corpus: Corpus, **line: Any
+        self,
+        endpoint: Endpoint,
+        workload: Workload,
+        *,
+        corpus: Corpus,
+        length: float | None = None,
+        **line: Any,
     ) -> None:
         super().__init__(endpoint, workload, **line)
         self._corpus = corpus
+        self._length = length
+        self._ends_at = 0  # ns, of a call that has a length
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is more to say: until its length is over, or its turns are."""
+        if self._length is None:
+            return self.recorder.turns < self.workload.turns
+        return monotonic_ns() < self._ends_at
 
     def _connected(self) -> None:
         super()._connected()
+        self._ends_at = monotonic_ns() + int((self._length or 0.0) * NS)
         if self.workload.speaks_first:
             self.greet()
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 import gevent
 import msgspec
 
+from harness.arrivals import Intended
 from harness.connection import Connection, NotConnected, SessionFailed
 from harness.corpus import noise_frames, silence_frame
 from harness.ending import session_ending, turn_ending
@@ -70,6 +71,7 @@ class Line:
         instructions: str | None = None,
         on_tape: OnTape | None = None,
         purse: Purse | None = None,
+        intended: Intended | None = None,
     ) -> None:
         self.workload = workload
         self._seed = rng.getrandbits(64)
@@ -94,7 +96,7 @@ class Line:
             instructions=instructions,
             listener=self.recorder.receive,
         )
-        self._logbook = Logbook(self.connection, self.recorder, on_session, workload)
+        self._logbook = Logbook(self.connection, self.recorder, on_session, workload, intended)
         self._spending = Spending(purse, self.connection.notify) if purse is not None else None
         self._first_turn = 0  # of this session
         self._microphone: Microphone | None = None

@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 
-from harness.durations import parse_duration
+from harness.durations import Distribution, parse_distribution, parse_duration
 from harness.options import Option, parse_option
 
 __all__ = ["LOAD_OPTIONS", "Level", "Load", "parse_load"]
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -34,6 +37,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     spike_base: Level = Level(0.2, share=True)
     spike_after: float = 60.0  # seconds
     spike_time: float = 30.0  # seconds
+    arrivals: float = 1.0  # calls a second
+    call_length: Distribution | None = None  # None: --turns say how long a call is
+    every: float = 15.0  # seconds
 
 
 def _level(text: str) -> Level:
@@ -49,6 +55,17 @@ def _level(text: str) -> Level:
 
 def _levels(text: str) -> tuple[Level, ...]:
     return tuple(_level(part) for part in text.split(","))
+
+
+def _rate(text: str) -> float:
+    number, _, unit = text.partition("/")
+    try:
+        rate = float(number) / _UNITS[unit.strip()]
+    except (ValueError, KeyError):
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise ValueError(f"{text!r} is no rate of calls: write it like 2/s, 30/min or 100/h")
+    return rate
 
 
 def _longer_than(least: float) -> Callable[[str], float]:
@@ -67,6 +84,9 @@ LOAD_OPTIONS = (
     Option(flag="--spike-base", default="20%", parse=_level, metavar="CALLERS", help="Callers before and after the spike, as a number or a share of -u; the spike has -u."),
     Option(flag="--spike-after", default="60s", parse=_longer_than(0), help="When the spike begins; it is followed by as much calm, or until -t."),
     Option(flag="--spike-time", default="30s", parse=_longer_than(0), help="How long the spike lasts."),
+    Option(flag="--arrivals", default="1/s", parse=_rate, metavar="RATE", help="Calls that fall due, in the mean, whether or not a caller is idle: 2/s, 30/min, 100/h."),
+    Option(flag="--call-length", parse=parse_distribution, metavar="TIME|DISTRIBUTION", help="How long a caller stays on the line; default: for --turns."),
+    Option(flag="--every", default="15s", parse=_longer_than(0), help="Time between two instants at which all callers do the same, by the wall clock of each host."),
 )  # fmt: skip
 """All are fields of ``Load``."""
 

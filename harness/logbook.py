@@ -6,6 +6,7 @@ from functools import cache
 from time import monotonic_ns
 from typing import Any
 
+from harness.arrivals import Intended
 from harness.connection import Connection
 from harness.cost import cost_usd, load_prices, merge_usage
 from harness.options import Workload
@@ -29,6 +30,7 @@ class Logbook:
         recorder: Of their turns; its counts go on from session to session.
         on_session: Given each record.
         workload: Whose prices are these, and which model transcribes: it has a price of its own.
+        intended: What a schedule wanted of the call; its first session is what it got.
 
     """
 
@@ -38,12 +40,14 @@ class Logbook:
         recorder: TurnRecorder,
         on_session: Callable[[Session], None],
         workload: Workload,
+        intended: Intended | None = None,
     ) -> None:
         self._connection = connection
         self._recorder = recorder
         self._on_session = on_session
         self._transcriber = workload.transcription
         self._prices = workload.prices or _shipped_prices()
+        self._intended = intended
         self._open = False
         self._begin()
 
@@ -107,15 +111,20 @@ class Logbook:
             overdue = max(0, record.at - microphone.due) / NS if microphone.sending else 0.0
             record.audio_due_s = record.audio_sent_s + overdue
         self._on_session(record)
+        self._intended = None
 
     def _record(self, event: str) -> Session:
-        who = self._recorder.identity
-        return Session(
+        who, wanted = self._recorder.identity, self._intended
+        record = Session(
             **{name: getattr(who, name) for name in who.__struct_fields__},
             event=event,
             at=monotonic_ns(),
             started_at=self._started_at,
         )
+        if wanted is not None:
+            record.arrival, record.due_at = wanted.number, wanted.due_at
+            record.blocked = wanted.blocked
+        return record
 
     def _tell_connection(self, record: Session) -> None:
         connection, closed = self._connection, self._connection.closed

@@ -349,9 +349,22 @@ METRICS = (
             ("cost_usd", "", "Cost of the usage reported, by the dated price table.", ()),
         )
     ),
+    Metric(
+        name="call_wait",
+        help="How late calls of a schedule of open arrivals began.",
+        origin="call due → dialling begun",
+    ),
+    *(
+        Metric(name=name, type=Type.COUNTER, unit="", help=text, labels=())
+        for name, text in (
+            ("calls_due", "Calls that a schedule of open arrivals wanted so far."),
+            ("calls_blocked", "Calls for which no caller was idle when they were due."),
+        )
+    ),
     *(
         Metric(name=name, type=Type.GAUGE, unit="", help=text, labels=labels)
         for name, text, labels in (
+            ("calls_waiting", "Calls that are due and wait for a caller.", ()),
             ("sessions", "Sessions open now.", ()),
             ("users", "Locust users running now.", ()),
             ("users_target", "Locust users wanted now.", ()),

@@ -29,8 +29,18 @@ def test_a_share_is_of_whole_users_one_at_least():
 
 
 @pytest.mark.parametrize(
+    ("text", "rate"), [("2", 2.0), ("0.5/s", 0.5), ("30/min", 0.5), ("90/m", 1.5), ("36/h", 0.01)]
+)
+def test_a_rate_is_of_calls_a_second_a_minute_or_an_hour(text, rate):
+    assert parse_load({"arrivals": text}).arrivals == rate
+
+
+@pytest.mark.parametrize(
     ("raw", "said"),
     [
+        ({"arrivals": "0"}, "--arrivals: '0' is no rate of calls"),
+        ({"arrivals": "2/day"}, "--arrivals: '2/day' is no rate of calls"),
+        ({"call_length": "long"}, "--call-length: 'long' is no duration"),
         ({"steps": "10,many"}, "--steps: 'many' is no number of callers"),
         ({"steps": "10,,20"}, "--steps: '' is no number of callers"),
         ({"steps": "-5"}, "--steps: '-5' is no number of callers"),

@@ -107,6 +107,9 @@ class CountingSink:
         if session.event == "start":
             self.tally.change("sessions", (), 1)
             self._begin(scenario)
+            if session.due_at is not None:
+                waited = (session.started_at - session.due_at) / 1e9
+                self._histogram("call_wait", scenario).add(waited, HISTOGRAMS["call_wait"].buckets)
             return
         self.tally.change("sessions", (), -1)
         for step, seconds in session.steps.items():

@@ -3,21 +3,23 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.swarm.arriving import ArrivingUser
     from harness.swarm.user import RealtimeUser
 
-__all__ = ["RealtimeUser"]
+__all__ = ["ArrivingUser", "RealtimeUser"]
 
 
 def __getattr__(name: str) -> Any:
     # To import locust is to monkey-patch the process: done for locustfiles, and for nobody who
     # imports a module beside.
-    if name != "RealtimeUser":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from locust import events
 
+    from harness.swarm.arriving import ArrivingUser
     from harness.swarm.lifecycle import install
     from harness.swarm.user import RealtimeUser
 
     install(events)
-    globals()[name] = RealtimeUser
-    return RealtimeUser
+    globals().update(ArrivingUser=ArrivingUser, RealtimeUser=RealtimeUser)
+    return globals()[name]

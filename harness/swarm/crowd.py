@@ -8,6 +8,7 @@ from harness.money.purse import Purse
 from harness.records import Health, Session, Turn
 from harness.reel import Reel
 from harness.swarm.callers import Numbers
+from harness.swarm.desk import Desk
 from harness.swarm.setup import Setup
 from harness.tools import SimulatedTools
 
@@ -39,6 +40,7 @@ class Crowd:
         worker: This process's, unique in the swarm.
         setup: What they do.
         numbers: Where callers have their numbers from.
+        desk: Where callers of open arrivals wait for calls.
         sinks: Where records go, in this order.
         users: How many users run now.
         list_tools: Told the names of the user's own tools.
@@ -58,6 +60,7 @@ class Crowd:
         worker: str,
         setup: Setup,
         numbers: Numbers,
+        desk: Desk,
         sinks: Sequence[Sink],
         users: Callable[[], int],
         list_tools: Callable[[Iterable[str]], None],
@@ -69,6 +72,7 @@ class Crowd:
         self.worker = worker
         self.setup = setup
         self.numbers = numbers
+        self.desk = desk
         self.list_tools = list_tools
         self.abandon = abandon
         self.purse = purse

@@ -18,6 +18,8 @@ from harness.sinks.prometheus import Page
 from harness.sinks.rundir import RunDirectory, RunDirectoryError
 from harness.sinks.tally import Labels, Tally, merge
 from harness.swarm.cli_options import safe_values
+from harness.swarm.desk import Order
+from harness.swarm.exchange import Exchange
 from harness.swarm.gate import Gate
 from harness.swarm.guard import LOOK, Deed, OvershootGuard
 from harness.swarm.headline import Row, headline
@@ -65,6 +67,7 @@ class FrontStation(Station):
         self._beginning = False
         self._started = 0.0
         self._users_max = 0
+        self.exchange: Exchange | None = None  # of open arrivals
         self._lasts: float | None = None  # seconds of the test, as far as that is known
         self._guard = OvershootGuard()
         self._watch: gevent.Greenlet[..., None] | None = None
@@ -92,6 +95,14 @@ class FrontStation(Station):
 
     def workers(self) -> dict[str, int]:
         """How many workers are in which state."""
+        raise NotImplementedError
+
+    def user_counts(self) -> Mapping[str, int]:
+        """How many users of each class there are."""
+        return dict(self.runner.user_classes_count)
+
+    def hand_out(self, worker: str, orders: list[Order]) -> None:
+        """Hand due calls of open arrivals to a worker."""
         raise NotImplementedError
 
     def look_after_workers(self) -> None:
@@ -169,6 +180,7 @@ class FrontStation(Station):
         self._guard = OvershootGuard()
         limit = setup.workload.max_cost
         self.treasury = Treasury(limit, self.grant, self._give_up) if limit else None
+        self.exchange = self._open_exchange(setup)
         self.begin_crowd(self.recording, setup)
         self._watch = gevent.spawn(self._watch_users)
         self._view.start()
@@ -210,12 +222,42 @@ class FrontStation(Station):
             say("ending the calls; Ctrl-C once more cuts them short")
         super().interrupt()
 
+    def terminate(self) -> None:
+        """SIGTERM: end the calls, as long as Locust itself does not listen to it."""
+        shape = self.runner.shape_greenlet
+        if self.options.headless and (not self._started or (shape is not None and not shape.dead)):
+            super().interrupt()
+
     def close_run(self) -> None:
         """Stop a run that is not over, and wait until its report is made."""
         if self.recording is not None and self._finishing is None:
             self.runner.stop()
         if self._finishing is not None:
             self._finishing.join()
+
+    def _open_exchange(self, setup: Setup) -> Exchange | None:
+        """What hands out due calls, if there are users who wait for them."""
+        if not self._arriving_classes():
+            return None
+        return Exchange(
+            setup.load,
+            setup.workload.seed,
+            send=self.hand_out,
+            wanted=self._arriving_users,
+            open=lambda: self.runner.state in BUSY,
+        )
+
+    def _arriving_classes(self) -> set[str]:
+        classes = self.environment.user_classes
+        return {cls.__name__ for cls in classes if getattr(cls, "arrives", False)}
+
+    def _arriving_users(self) -> int:
+        """How many users are there to take calls; 0 until all are there."""
+        runner = self.runner
+        if runner.user_count < runner.target_user_count:
+            return 0
+        counts = self.user_counts()
+        return sum(counts.get(name, 0) for name in self._arriving_classes())
 
     def _record(self, setup: Setup) -> Recording:
         run = describe_run(
@@ -270,6 +312,9 @@ class FrontStation(Station):
 
     def _finish(self, recording: Recording) -> None:
         facts = self.end_crowd()
+        if self.exchange is not None:
+            self.exchange.stop()
+            facts["arrivals"] = self.exchange.facts
         if self._watch is not None:
             self._watch.kill()
         self._view.stop()
@@ -310,10 +355,15 @@ class FrontStation(Station):
         }
         if self.treasury is not None:
             gauges["budget_usd"] = self.treasury.gauges
+        counters: dict[str, dict[Labels, float]] = {}
+        if self.exchange is not None:
+            board = self.exchange.board
+            counters = {"calls_due": {(): board.due}, "calls_blocked": {(): board.blocked}}
+            gauges["calls_waiting"] = {(): board.waiting}
         if self.recording is not None:
             run = self.recording.directory
             gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
-        return merge([self.count(), Tally(gauges=gauges)])
+        return merge([self.count(), Tally(counters=counters, gauges=gauges)])
 
     def page_state(self) -> str:
         """
@@ -361,4 +411,5 @@ class FrontStation(Station):
             p50=self._ttfa(0.5),
             p95=self._ttfa(0.95),
             spent=self.treasury.shown if self.treasury else "",
+            blocked=self.exchange.board.blocked if self.exchange else 0,
         )

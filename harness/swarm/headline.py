@@ -53,6 +53,7 @@ def headline(
     """
     return [
         _verdict(tally, over_target_s),
+        *_arrivals(tally),
         *_load(tally),
         *_latencies(tally, exact),
         *_outcomes(tally, "turns", Outcome.COMPLETED, "turns by outcome"),
@@ -77,6 +78,18 @@ def _verdict(tally: Tally, over_target_s: float) -> Row:
     )
     reasons = "; ".join(verdict.reasons) or "whether the generator kept time"
     return Row(what="verdict", value=f"{verdict.level} so far", meaning=reasons)
+
+
+def _arrivals(tally: Tally) -> Iterator[Row]:
+    """Of open arrivals: calls that the schedule wanted, and those that had to wait."""
+    if "calls_due" not in tally.counters:
+        return
+    due, blocked = (int(_total(tally, name)) for name in ("calls_due", "calls_blocked"))
+    waiting = int(_gauge(tally, "calls_waiting"))
+    meaning = "calls for which no caller was idle when they were due; -u is the most at once"
+    yield Row(
+        what="calls blocked", value=f"{blocked} of {due}, {waiting} wait now", meaning=meaning
+    )
 
 
 def _load(tally: Tally) -> Iterator[Row]:

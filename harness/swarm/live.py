@@ -37,6 +37,7 @@ class Progress(msgspec.Struct, kw_only=True):
     p50: str = "–"
     p95: str = "–"
     spent: str = ""  # of the budget, if there is one
+    blocked: int = 0  # calls of open arrivals that found no caller idle
 
     @property
     def callers(self) -> str:
@@ -72,10 +73,12 @@ def as_line(progress: Progress) -> str:
     """One line, for logs."""
     left = "" if progress.left is None else f"  {_clock(progress.left)} left"
     left = "  ending" if progress.ending else left
+    blocked = f"  BLOCKED {progress.blocked}" if progress.blocked else ""
     spent = f"  spent {progress.spent}" if progress.spent else ""
     return (
         f"{_clock(progress.elapsed)}  callers {progress.callers}  turns {progress.turns}  "
-        f"ttfa p50 {progress.p50}  p95 {progress.p95}  failed {progress.failed}{spent}{left}"
+        f"ttfa p50 {progress.p50}  p95 {progress.p95}  failed {progress.failed}"
+        f"{spent}{blocked}{left}"
     )
 
 
@@ -90,6 +93,8 @@ def as_table(progress: Progress, columns: int) -> Table:
         *([("spent", Text(progress.spent, "bold"))] if progress.spent else []),
         _time(progress),
     ]
+    if progress.blocked:
+        figures.insert(0, ("blocked", Text(str(progress.blocked), "bold red")))
     enough = columns >= (NARROW_WITH_MONEY if progress.spent else NARROW)
     across = len(figures) if enough else math.ceil(len(figures) / 2)
     table = Table.grid(expand=True, padding=(0, 1))

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from harness.arrivals import Report
 from harness.money.ledger import Claim, Grant
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally
 from harness.swarm.callers import LocalNumbers
 from harness.swarm.crowd import Crowd
+from harness.swarm.desk import Desk, Order
 from harness.swarm.front import FrontStation
 from harness.swarm.recording import Recording
 from harness.swarm.relay import clock_anchor
@@ -27,16 +29,19 @@ class LocalStation(FrontStation):
     def __init__(self, environment: Any, web_ui: Any) -> None:
         super().__init__(environment, web_ui)
         self._counting = CountingSink(NAME)
+        self._desk = Desk(self._hear)
 
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
         """Let users of the run begin."""
         self._counting = CountingSink(NAME)
+        self._desk = Desk(self._hear)
         recording.update(anchors={NAME: clock_anchor()})
         self.crowd = Crowd(
             run=recording.directory.id,
             worker=NAME,
             setup=setup,
             numbers=LocalNumbers(),
+            desk=self._desk,
             sinks=[recording, self._counting, LocustRows(self.environment.events.request)],
             users=lambda: int(self.runner.user_count),
             list_tools=self._counting.list_tools,
@@ -54,6 +59,14 @@ class LocalStation(FrontStation):
     def _claim(self, claim: Claim) -> None:
         if self.treasury is not None:
             self.treasury.receive(NAME, claim)
+
+    def hand_out(self, worker: str, orders: list[Order]) -> None:
+        """Hand due calls to the users here."""
+        self._desk.arrived(orders)
+
+    def _hear(self, report: Report) -> None:
+        if self.exchange is not None:
+            self.exchange.hear(NAME, report)
 
     def end_crowd(self) -> dict[str, Any]:
         """Record the last second; nothing else is on its way."""

@@ -1,15 +1,18 @@
 """A master: hands out callers, collects what its workers measured, ends the swarm in one piece."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
 import msgspec
 
+from harness.arrivals import Report
 from harness.money.ledger import Claim, Grant
 from harness.sinks.tally import Tally
 from harness.swarm.callers import CallerNumbers
+from harness.swarm.desk import Order
 from harness.swarm.front import BUSY, FrontStation
-from harness.swarm.messages import BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.messages import ARRIVALS, BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
 from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.setup import Setup
@@ -38,6 +41,7 @@ class MasterStation(FrontStation):
         self.runner.register_message(FINAL, self._on_final)
         self.runner.register_message(CALLERS, self._on_callers)
         self.runner.register_message(BUDGET, self._on_budget)
+        self.runner.register_message(ARRIVALS, self._on_arrivals)
         self.runner.register_message(TROUBLE, self._on_trouble)
         self.runner.register_message(USERS, self._on_users)
 
@@ -108,6 +112,22 @@ class MasterStation(FrontStation):
         said = {"run": self.recording.directory.id, "grant": msgspec.to_builtins(grant)}
         self.runner.send_message(BUDGET, said, owner)
 
+    def user_counts(self) -> Mapping[str, int]:
+        """How many users of each class the workers have."""
+        return dict(self.runner.reported_user_classes_count)
+
+    def hand_out(self, worker: str, orders: list[Order]) -> None:
+        """Hand due calls to the users of a worker."""
+        if self.recording is not None:
+            raw = [msgspec.structs.asdict(order) for order in orders]
+            data = {"run": self.recording.directory.id, "orders": raw}
+            self.runner.send_message(ARRIVALS, data, worker)
+
+    def _on_arrivals(self, environment: Any, msg: Any, **_: Any) -> None:
+        run = self.recording.directory.id if self.recording is not None else None
+        if self.exchange is not None and msg.data["run"] == run:
+            self.exchange.hear(msg.node_id, msgspec.convert(msg.data["report"], Report))
+
     def _on_trouble(self, environment: Any, msg: Any, **_: Any) -> None:
         self.abandon(f"{msg.data['worker']}: {msg.data['reason']}")
 
@@ -138,6 +158,8 @@ class MasterStation(FrontStation):
             self._numbers.lose(client)
             if self.treasury is not None:
                 self.treasury.lose(client)
+            if self.exchange is not None:
+                self.exchange.lose(client)
         self._lost |= self._gone()
 
     def end_crowd(self) -> dict[str, Any]:

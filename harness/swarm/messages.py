@@ -1,6 +1,6 @@
 """Names of our own messages between workers and master, and what they carry."""
 
-__all__ = ["BUDGET", "CALLERS", "CUT", "FINAL", "READY", "RUN", "TROUBLE", "USERS"]
+__all__ = ["ARRIVALS", "BUDGET", "CALLERS", "CUT", "FINAL", "READY", "RUN", "TROUBLE", "USERS"]
 
 READY = "realtime_ready"
 """Worker to master: it can hear what the master says, from its orders to \"quit\"."""
@@ -13,6 +13,8 @@ CALLERS = "realtime_callers"
 
 BUDGET = "realtime_budget"
 """Worker to master: ``run``, and its ``claim``. Back: ``run``, and the ``grant``."""
+ARRIVALS = "realtime_arrivals"
+"""Worker to master: ``run``, a ``report`` of its desk. Back: ``run``, ``orders`` of due calls."""
 
 FINAL = "realtime_final"
 """Worker to master: a report as Locust's own, with the last parcel of a run."""

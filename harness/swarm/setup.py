@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from harness.corpus import Corpus, CorpusError, load_corpus
+from harness.loads import Load, parse_load
 from harness.options import OPTIONS, Workload, parse_option, parse_workload
 from harness.paid import check_money
 from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
@@ -26,6 +27,7 @@ class Setup(msgspec.Struct, frozen=True):
     workload: Workload
     corpus: Corpus
     endpoints: dict[str, Endpoint]  # by host as it was written
+    load: Load = Load()
 
     @property
     def targets(self) -> str:
@@ -65,6 +67,7 @@ def read_setup(
     try:
         workload = parse_workload(values)
         parse_slo(workload.slo)
+        load = parse_load(values)
         workload = msgspec.structs.replace(
             workload, headers=(*_secret_headers(environ), *workload.headers)
         )
@@ -73,7 +76,7 @@ def read_setup(
         corpus = load_corpus(workload.corpus)
     except (ValueError, CorpusError) as error:
         raise SetupError(str(error)) from None
-    return Setup(workload, corpus, endpoints)
+    return Setup(workload, corpus, endpoints, load)
 
 
 def warm_up(values: Mapping[str, Any]) -> None:

@@ -7,10 +7,10 @@ from locust import LoadTestShape, events
 from locust.util.timespan import parse_timespan
 
 from harness.loads import Load, parse_load
-from harness.stages import Stages, soak, spike, steady, steps
+from harness.stages import AT_ONCE, Stages, soak, spike, steady, steps
 from harness.swarm.cli_options import offer
 
-__all__ = ["PlannedShape", "Soak", "Spike", "Steady", "Steps"]
+__all__ = ["AtOnce", "PlannedShape", "Soak", "Spike", "Steady", "Steps"]
 
 HOUR = 3600.0
 
@@ -96,6 +96,16 @@ class Steady(PlannedShape):
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """How many users there are when."""
         return steady(users, rate=rate)
+
+
+class AtOnce(PlannedShape):
+    """All ``-u`` users at once, and on until ``-t``: what they do has a schedule of its own."""
+
+    abstract = True
+
+    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
+        """How many users there are when."""
+        return steady(users, rate=AT_ONCE)
 
 
 class Steps(PlannedShape):

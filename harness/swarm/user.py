@@ -1,18 +1,21 @@
 """A Locust user who makes calls: the class that locustfiles build on."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar, cast
 
-from locust import User, between
+from locust import User, between, events
 from locust.exception import RescheduleTask, StopUser
 from locust.user.task import LOCUST_STATE_STOPPING
 
+from harness.arrivals import Intended
 from harness.call import Call, CallEnded
 from harness.corpus import CorpusError
+from harness.loads import Load
 from harness.records import Identity
+from harness.swarm.cli_options import offer
 from harness.swarm.crowd import Crowd
 from harness.tools import Functions, tools_of
 
@@ -36,10 +39,23 @@ class RealtimeUser(User):
                 with self.call() as call:
                     call.say("What are your opening hours?")
 
+    Attributes:
+        options: By name, the options that a locustfile asks for beside those of every test, or
+            whose default it changes; ``None`` leaves an option's own default.
+        arrives: Whether calls come by a schedule of open arrivals.
+
     """
 
     abstract = True
+    arrives = False
     wait_time = between(1, 3)
+    options: ClassVar[Mapping[str, str | None]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.abstract:
+            options, listeners = cls.options, cast("Any", events.init_command_line_parser)
+            listeners.add_listener(lambda parser, **_: offer(parser, options))
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -61,6 +77,7 @@ class RealtimeUser(User):
         instructions: str | None = None,
         scenario: str | None = None,
         tools: Sequence[Any] = (),
+        length: float | None = None,
     ) -> Iterator[Call]:
         """
         Dial, configure the session, and hang up at the end of the ``with`` block.
@@ -72,10 +89,12 @@ class RealtimeUser(User):
             instructions: Instead of ``--instructions``.
             scenario: Label of these turns, one of a few; default: class and task.
             tools: Functions that the endpoint may call, instead of the class's ``@tool`` methods.
+            length: Seconds until ``call.goes_on`` is over; default: ``--call-length`` where it is
+                an option, else it goes on for ``--turns``.
 
         """
         crowd = self._crowd()
-        call = self._new_call(crowd, instructions, scenario, tools)
+        call = self._new_call(crowd, instructions, scenario, tools, length)
         connected = False
         try:
             with call:
@@ -95,11 +114,17 @@ class RealtimeUser(User):
         return crowd
 
     def _new_call(
-        self, crowd: Crowd, instructions: str | None, scenario: str | None, tools: Sequence[Any]
+        self,
+        crowd: Crowd,
+        instructions: str | None,
+        scenario: str | None,
+        tools: Sequence[Any],
+        length: float | None,
     ) -> Call:
         setup = crowd.setup
         if self._caller is None:
             self._caller = crowd.numbers.take()
+        intended = self._next_call(crowd)
         self._calls += 1
         tools = tools or tools_of(self)
         if tools:
@@ -114,12 +139,17 @@ class RealtimeUser(User):
             model=setup.workload.model,
             target=endpoint.target,
         )
+        rng = self._rng(setup.workload.seed, intended)
+        if length is None:
+            length = _length(setup.load, intended, rng)
         return Call(
             endpoint,
             setup.workload,
             corpus=setup.corpus,
             identity=identity,
-            rng=caller_rng(setup.workload.seed, self._caller, self._calls),
+            rng=rng,
+            intended=intended,
+            length=length,
             on_turn=crowd.on_turn,
             on_session=crowd.on_session,
             stopping=self._is_stopping,
@@ -128,6 +158,16 @@ class RealtimeUser(User):
             on_tape=crowd.on_tape,
             purse=crowd.purse,
         )
+
+    def _next_call(self, crowd: Crowd) -> Intended | None:
+        """What a schedule wants of the call to come; ``None``: there is no schedule."""
+        return None
+
+    def _rng(self, seed: int, intended: Intended | None) -> random.Random:
+        if intended is not None:
+            return random.Random(f"{seed}/call/{intended.number}")
+        assert self._caller is not None
+        return caller_rng(seed, self._caller, self._calls)
 
     def _is_stopping(self) -> bool:
         crowd: Crowd | None = self.environment.realtime.crowd
@@ -149,3 +189,10 @@ class RealtimeUser(User):
         crowd: Crowd | None = self.environment.realtime.crowd
         if crowd is not None and self._caller is not None:
             crowd.numbers.give_back(self._caller)
+
+
+def _length(load: Load, intended: Intended | None, rng: random.Random) -> float | None:
+    """Seconds of a call; ``None``: it goes on for ``--turns``."""
+    if intended is not None:
+        return intended.length or None
+    return load.call_length.sample(rng) if load.call_length else None

@@ -8,12 +8,14 @@ import gevent
 import msgspec
 from locust.runners import STATE_CLEANUP
 
+from harness.arrivals import Report
 from harness.money.ledger import Claim, Grant
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally
 from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
-from harness.swarm.messages import BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.desk import Desk, Order
+from harness.swarm.messages import ARRIVALS, BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
@@ -36,6 +38,7 @@ class WorkerStation(Station):
         self._announced: dict[str, Any] = {}
         self._shipper: Shipper | None = None
         self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
+        self._desk = Desk(self._tell_arrivals)
         self._counting = CountingSink()
         self._ended = False
         self._leaving = False
@@ -52,6 +55,7 @@ class WorkerStation(Station):
         self.runner.register_message(RUN, self._on_run)
         self.runner.register_message(CALLERS, self._on_callers)
         self.runner.register_message(BUDGET, self._on_budget)
+        self.runner.register_message(ARRIVALS, self._on_arrivals)
         self.runner.register_message(CUT, self._on_cut)
         gevent.spawn(self._watch_master)
         gevent.spawn(self._tell_users)
@@ -71,6 +75,14 @@ class WorkerStation(Station):
         crowd = self.crowd
         if crowd is not None and crowd.run == msg.data["run"] and crowd.purse is not None:
             crowd.purse.hear(msgspec.convert(msg.data["grant"], Grant))
+
+    def _on_arrivals(self, environment: Any, msg: Any, **_: Any) -> None:
+        if msg.data["run"] == self._announced.get("run"):
+            self._desk.arrived(msgspec.convert(msg.data["orders"], list[Order]))
+
+    def _tell_arrivals(self, report: Report) -> None:
+        data = {"run": self._announced["run"], "report": msgspec.structs.asdict(report)}
+        self.runner.send_message(ARRIVALS, data)
 
     def _on_cut(self, environment: Any, msg: Any, **_: Any) -> None:
         self.cut_leaving()
@@ -107,12 +119,14 @@ class WorkerStation(Station):
             return
         self._counting = CountingSink(self.name)
         self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
+        self._desk = Desk(self._tell_arrivals)
         self._shipper = Shipper(self._announced["run"], self.name, self._counting.tally)
         self.crowd = Crowd(
             run=self._announced["run"],
             worker=self.name,
             setup=setup,
             numbers=self._numbers,
+            desk=self._desk,
             sinks=[self._shipper, self._counting, LocustRows(self.environment.events.request)],
             users=lambda: int(self.runner.user_count),
             list_tools=self._counting.list_tools,
@@ -178,6 +192,8 @@ class WorkerStation(Station):
                 self.runner.send_message(USERS, {"user_classes_count": counts})
                 if self.crowd is not None and self.crowd.purse is not None:
                     self.crowd.purse.report()
+                if self._desk.used:  # a master that took this worker for lost hears of it again
+                    self._desk.tell()
 
     def _serve_metrics(self) -> None:
         if not self.options.metrics_port:

@@ -3,7 +3,7 @@
 from locust import constant, task
 
 from harness.realtime.client_events import RetrieveItem
-from harness.swarm import RealtimeUser
+from harness.swarm import ArrivingUser, RealtimeUser
 
 
 def book_table(people: int) -> str:
@@ -34,3 +34,13 @@ class Caller(RealtimeUser):
         with self.call(tools=[book_table]) as call:
             call.say("menu")
             call.send_text("For two, please.")
+
+
+class Visitor(ArrivingUser):
+    fixed_count = 1  # so that some calls are blocked
+    options = {"arrivals": "1/s", "call_length": "1s"}
+
+    @task
+    def visit(self):
+        with self.call() as call:
+            call.say("menu")
