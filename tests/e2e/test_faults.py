@@ -120,6 +120,9 @@ SURVIVED = [
     ("drop:rate_limits.updated", set()),
     ("duplicate:response.created", {"created_twice", "duplicate"}),
     ("duplicate:response.done", {"duplicate", "after_done"}),
+    (f"duplicate:{DELTA}", {"duplicate"}),
+    ("corrupt:rate_limits.updated", {"bad_field", "missing_field", "unknown_event"}),
+    ("corrupt:response.done", {"bad_field", "missing_field"}),
     ("fragment:*", set()),
     ("slow-read:300ms", set()),
 ]
