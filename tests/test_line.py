@@ -158,6 +158,26 @@ def test_whoever_is_refused_at_once_says_the_next_thing_at_speaking_pace_too(lin
         assert turn.marks["commit"] >= turn.marks["speech_end"]
 
 
+def test_what_a_caller_talks_over_is_cut_to_what_was_heard_of_it(line):
+    second = b"\x10\x27" * 24_000
+    line.answer(
+        [ga.response_created(), ga.item_added(), *(ga.audio_delta(second) for _ in range(3))],
+        ga.answer("resp_2"),
+    )
+    with line.call as call:
+        first = call.say("Yes, please.", listen=0.3)
+        call.say("Yes, please.")
+
+    heard_of_it = line.partner.last("conversation.item.truncate")
+    assert first.outcome is Outcome.CANCELLED
+    assert heard_of_it["item_id"] == "item_1"
+    assert heard_of_it["content_index"] == 0
+    assert heard_of_it["audio_end_ms"] == int(first.audio_heard_s * 1000) >= 300
+    names = line.partner.names
+    cancel = names.index("response.cancel")
+    assert names[cancel : cancel + 2] == ["response.cancel", "conversation.item.truncate"]
+
+
 @pytest.mark.parametrize(
     ("close", "before", "turn", "session"),
     [

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
+import soundfile
 from caller import Caller
 from endpoint import running_simulator
 
-from harness.records import Flag, Outcome
+from harness.records import Flag, Outcome, Phase
 
 pytestmark = pytest.mark.e2e
 
@@ -93,3 +95,37 @@ def test_an_endpoint_may_go_on_talking_when_it_is_talked_over(session, interrupt
     assert (first.metrics["interrupt_stop"] > 1.5) is not interrupt
     answered = [lines[name] for name in second.response_ids]
     assert answered[0]["first_out"] >= interrupted["last_out"]
+
+
+@pytest.mark.parametrize(("eagerness", "premature"), [("high", True), ("low", False)])
+def test_meaning_is_waited_for_as_eagerly_as_asked(session, eagerness, premature):
+    with running_simulator("--answer", "300ms", "--ttfa", "50ms") as simulator:
+        vad = session(type="semantic_vad", eagerness=eagerness)
+        caller = Caller(simulator.url, turn_detection="semantic_vad", session=vad)
+        with caller.call as call:
+            turn = call.say(PAUSES)
+        lines = simulator.truth()
+
+    assert {line["turn_detection"] for line in lines} == {"semantic_vad"}
+    assert turn.outcome is Outcome.COMPLETED
+    assert (Flag.PREMATURE in turn.flags) is premature
+    assert "commit" not in turn.marks
+    assert caller.ended.deviations == {}
+    waited = (turn.marks["detected"] - turn.marks["speech_end"]) / 1e9
+    assert (waited < 1.0) is premature
+
+
+@pytest.mark.parametrize(
+    ("level", "landing"),
+    [(200, (Outcome.COMPLETED, None)), (8000, (Outcome.TIMEOUT, Phase.DETECTION))],
+)
+def test_an_open_microphone_hears_the_noise_around_it(tmp_path, level, landing):
+    noise = np.random.default_rng(1).integers(-level, level, 24_000, dtype=np.int16)
+    soundfile.write(tmp_path / "street.wav", noise, 24_000)
+    with running_simulator("--answer", "300ms", "--ttfa", "50ms") as simulator:
+        options = {"noise": str(tmp_path / "street.wav"), "timeout_detection": "1s"}
+        caller = Caller(simulator.url, turn_detection="server_vad", **options)
+        with caller.call as call:
+            turn = call.say("Yes, please.")
+
+    assert (turn.outcome, turn.phase) == landing
