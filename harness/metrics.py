@@ -75,7 +75,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     def limit_of(self, turn: Turn) -> float:
         """Seconds, T of the definitions: the limits in force from where this metric counts."""
-        return float(getattr(turn, self.limits))
+        return float(getattr(turn, self.limits)) or self.buckets[-1]
 
 
 def _between(start: str, end: str) -> Callable[[Turn], float | None]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.metrics import METRICS, TURN_METRICS, Metric, Type
+from harness.metrics import METRICS, TURN_METRICS, Type
 from harness.realtime.deviations import DEVIATION_KINDS
 from harness.realtime.errors import LISTED_CODES, close_code, listed_code
 from harness.records import (
@@ -163,7 +163,7 @@ class CountingSink:
         for metric in TURN_METRICS:
             value = turn.metrics.get(metric.name)
             if metric.unanswered(turn):
-                self._histogram(metric.name, scenario).add_beyond(_waited(turn, metric))
+                self._histogram(metric.name, scenario).add_beyond(metric.limit_of(turn))
             elif value is not None and not turn.censored:
                 self._histogram(metric.name, scenario).add(value, metric.buckets)
         for segment, seconds in turn.segments.items():
@@ -226,11 +226,6 @@ class CountingSink:
             if amount:
                 counter, _, kind = name.partition("/")
                 self.tally.count(counter, (*scenario, kind) if kind else scenario, amount)
-
-
-def _waited(turn: Turn, metric: Metric) -> float:
-    """T of an unanswered turn, in seconds."""
-    return metric.limit_of(turn) or metric.buckets[-1]
 
 
 def _interrupt_kind(turn: Turn) -> str:

@@ -384,7 +384,7 @@ class FrontStation(Station):
     def _ttfa(self, p: float) -> str:
         """A percentile to the millisecond, by Locust's own row."""
         row = self.environment.stats.entries.get(("ttfa", VOICE))
-        return percentile(row.response_times, row.num_none_requests, p) if row else "–"
+        return percentile(row.response_times, row.num_failures, p) if row else "–"
 
     def _is_ending(self) -> bool:
         return self.runner.state not in ("ready", *BUSY)

@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from time import monotonic
 
 import gevent
@@ -53,20 +54,19 @@ def percentile(response_times: Mapping[int, int], unanswered: int, p: float) -> 
 
     Args:
         response_times: How many turns took so many milliseconds.
-        unanswered: Turns that rank above all of these.
+        unanswered: So many of them, the longest, never had an answer: they ended at a limit.
         p: As a share.
 
     """
-    answered = sum(response_times.values())
-    count = answered + unanswered
+    count = sum(response_times.values())
     if percentile_too_thin(p, count):
         return "–"
     rank = math.ceil(round(p * 1_000_000) * count / 1_000_000)
-    for milliseconds in sorted(response_times):
-        rank -= response_times[milliseconds]
-        if rank <= 0:
-            return _duration(milliseconds)
-    return "no answer"
+    if rank > count - unanswered:
+        return "no answer"
+    ordered = sorted(response_times)
+    no_longer = accumulate(response_times[milliseconds] for milliseconds in ordered)
+    return _duration(ordered[sum(n < rank for n in no_longer)])
 
 
 def as_line(progress: Progress) -> str:

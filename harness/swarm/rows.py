@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from harness.metrics import TURN_METRICS
 from harness.realtime.errors import listed_code
-from harness.records import Health, Kind, Session, SessionOutcome, ToolCall, Turn
+from harness.records import Health, Session, SessionOutcome, ToolCall, Turn
 
 __all__ = ["VOICE", "LocustRows", "Unsuccessful", "to_the_millisecond"]
 
 LINE, VOICE = "WS", "VOICE"
 CONNECT_STEPS = ("dns", "tcp", "tls", "upgrade")
 TOOL_SUCCESSES = frozenset({"ok", ""})
+TTFA = next(metric for metric in TURN_METRICS if metric.name == "ttfa")
 
 
 class Unsuccessful(Exception):
@@ -41,11 +43,12 @@ class LocustRows:
         """Rows of a finished turn."""
         failure = _failure(turn.outcome, turn.phase, turn.code) if turn.failed else None
         self._fire(VOICE, "turn", _duration(turn), failure, int(turn.audio_received_s * 1000))
-        if turn.kind is Kind.SPEECH and not turn.censored:
-            if turn.ttfa is not None:
-                self._fire(VOICE, "ttfa", turn.ttfa)
-            elif turn.unanswered:
-                self._fire(VOICE, "ttfa", None, failure or Unsuccessful("no answer audio"))
+        if TTFA.unanswered(turn):
+            # Without a time Locust would leave it out of the percentiles, above which it ranks.
+            no_answer = failure or Unsuccessful("no answer audio")
+            self._fire(VOICE, TTFA.name, TTFA.limit_of(turn), no_answer)
+        elif turn.ttfa is not None and not turn.censored:
+            self._fire(VOICE, TTFA.name, turn.ttfa)
         for call in turn.tools:
             self._fire(VOICE, "tool call", _until_call(turn, call), _tool_failure(call))
 

@@ -48,12 +48,12 @@ def test_an_answered_turn_has_its_two_rows(rows, events):
     assert events.rows == [("VOICE", "turn", 5000.0, None), ("VOICE", "ttfa", 250.0, None)]
 
 
-def test_an_unanswered_turn_fails_both_and_has_no_time_to_first_audio(rows, events):
-    rows.on_turn(a_turn(outcome=Outcome.TIMEOUT, phase=Phase.FIRST_AUDIO))
+def test_an_unanswered_turn_fails_both_and_ranks_above_what_could_have_been_answered(rows, events):
+    rows.on_turn(a_turn(outcome=Outcome.TIMEOUT, phase=Phase.FIRST_AUDIO, limits_s=10.0))
 
     assert events.rows == [
         ("VOICE", "turn", 2000.0, "timeout: first_audio"),
-        ("VOICE", "ttfa", None, "timeout: first_audio"),
+        ("VOICE", "ttfa", 10_000.0, "timeout: first_audio"),
     ]
 
 
