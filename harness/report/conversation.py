@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import TURN_METRICS
+from harness.metrics import TURN_FIGURES, TURN_METRICS
 from harness.realtime.errors import RATE_LIMIT_CODES, http_code
 from harness.records import TURN_FAILURES, Flag, Outcome
 from harness.report.load import Run
 from harness.report.sessions import TOKEN_COLUMNS
 from harness.report.stats import Sample, figures, is_unanswered, sample_columns, take_sample
 
-__all__ = ["interruptions", "listening", "rate_limits", "scenarios", "spending"]
+__all__ = ["heard", "interruptions", "listening", "rate_limits", "scenarios", "spending"]
 
 LIMITED = [*RATE_LIMIT_CODES, http_code(429)]
 GOOD = [Outcome.COMPLETED.value, Outcome.CANCELLED.value]
@@ -31,6 +31,15 @@ def listening(run: Run) -> dict[str, Any]:
         "with_dead_air": int((answers["dead_air"] > 0).sum()),
         "rtf": figures(Sample(rtf)),
     }
+
+
+def heard(run: Run) -> dict[str, Any]:
+    """What else is known of turns that were answered, by figure: those that some turn has."""
+    answered = run.turns["audio_received_s"] > 0
+    values = {
+        m.name: np.sort(run.turns.loc[answered, m.name].dropna().to_numpy()) for m in TURN_FIGURES
+    }
+    return {name: figures(Sample(sample)) for name, sample in values.items() if len(sample)}
 
 
 def interruptions(run: Run) -> dict[str, Any]:

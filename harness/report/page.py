@@ -3,7 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.metrics import LISTENING_METRICS, RUN_FIGURES, SEGMENTS, TURN_METRICS
+from harness.metrics import (
+    LISTENING_METRICS,
+    METRICS,
+    RUN_FIGURES,
+    SEGMENTS,
+    TURN_FIGURES,
+    TURN_METRICS,
+)
 from harness.report import words
 from harness.report.templates import render_markdown, render_page
 from harness.verdict import Level, failures
@@ -16,6 +23,7 @@ MEANING = {
     Level.SUSPECT: "The generator was late at times: read these figures with care.",
     Level.INVALID: "The generator did not do what it should have: don't trust these figures.",
 }
+SHOWN_FIGURES = ("p50", "p90", "p95", "p99", "max", "mean")
 SHOWN_OPTIONS = 200  # characters of one value; instructions are long
 
 
@@ -43,6 +51,8 @@ def render(
         meaning=MEANING[level],
         tiles=_tiles(summary),
         latencies=_latencies(summary),
+        figures=_figures(summary["figures"]),
+        origins={m.name: m.origin for m in METRICS if m.origin},
         segments=_rows(SEGMENTS, summary["segments"]),
         connect=_rows(dict.fromkeys(summary["connect"], ""), summary["connect"]),
         tables=_tallies(summary),
@@ -102,6 +112,21 @@ def _latencies(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"name": m.name, "help": m.help, "origin": m.origin, **summary["metrics"][m.name]}
         for m in (*TURN_METRICS, *LISTENING_METRICS)
         if summary["metrics"][m.name]["count"]
+    ]
+
+
+def _figures(figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each other figure that some turn has, in its own unit."""
+    return [
+        {
+            "name": m.name,
+            "help": m.help,
+            "origin": m.origin,
+            "cells": [words.figure(figures[m.name][name], m.unit) for name in SHOWN_FIGURES],
+            "count": figures[m.name]["count"],
+        }
+        for m in TURN_FIGURES
+        if m.name in figures
     ]
 
 

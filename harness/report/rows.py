@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from harness.metrics import SEGMENTS, TURN_METRICS
+from harness.metrics import SEGMENTS, TURN_FIGURES, TURN_METRICS
 from harness.records import Flag, ToolCall
 from harness.report.columns import Columns, column, words
 
@@ -27,7 +27,7 @@ MARKS_READ = ("commit", "detected", "first_audio", "answer_audio")
 
 NO_TAGS = msgspec.Raw(b"{}")
 
-OTHER_METRICS = ("rtf", "own_delay", "audio_gaps", "audio_gap_seconds", "dead_air", "overtalk")
+OTHER_METRICS = tuple(m.name for m in TURN_FIGURES)
 
 SEGMENT_COLUMNS = {name: f"segment_{name}" for name in SEGMENTS}
 

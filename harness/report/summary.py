@@ -13,6 +13,7 @@ from harness.records import TURN_FAILURES, Flag, SessionOutcome
 from harness.report.columns import spelled
 from harness.report.concurrency import concurrency_of, open_sessions
 from harness.report.conversation import (
+    heard,
     interruptions,
     listening,
     rate_limits,
@@ -85,6 +86,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "scorecard": scorecard(spelled(run.sessions["scorecard"])),
         "tools": _tools(run),
         "listening": listening(run),
+        "figures": heard(run),
         "interruptions": interruptions(run),
         "rate_limits": rate_limits(run, concurrency),
         "cost_usd": cost,

@@ -151,6 +151,8 @@ def _worker_row(
         "cpu_mean": float(np.mean([line.cpu for line in lines])) if lines else None,
         "cpu_max": max((line.cpu for line in lines), default=None),
         "rss_max_bytes": max((line.rss_bytes for line in lines), default=None),
+        "queued_max_bytes": max((line.queued_bytes for line in lines), default=None),
+        "descriptors_max": max((line.descriptors for line in lines), default=None),
         "sessions_max": max((line.sessions for line in lines), default=None),
         "internal_errors": sum(line.internal_errors for line in lines),
     }

@@ -49,6 +49,13 @@ def percentile(value: Any) -> str:
     return seconds(value)
 
 
+def figure(value: Any, unit: str) -> str:
+    """A figure of a summary in its unit: that of seconds as a latency, a bare one as a number."""
+    if unit == "seconds" or not isinstance(value, int | float):
+        return percentile(value)
+    return f"{value:.3g}"
+
+
 def interval(ends: Any) -> str:
     """An interval of a summary: ``398–431 ms``, ``0.95–1.24 s``, ``18 s – > 22 s``; or nothing."""
     if not ends:

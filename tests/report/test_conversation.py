@@ -26,6 +26,19 @@ def test_answers_with_silences_and_how_fast_they_came(tmp_path):
     assert listening["rtf"]["mean"] == pytest.approx(0.5)  # two seconds of audio within one
 
 
+def test_what_else_is_known_of_answers_is_counted_over_those_that_have_it(tmp_path):
+    turns = [answered(n, gaps=[0.1, 1.8] if n == 0 else []) for n in range(20)] + [silent(30)]
+
+    figures = summary_of(tmp_path, turns)["figures"]
+
+    assert figures["audio_gaps"]["count"] == 20  # an unanswered turn has no silences inside
+    assert figures["audio_gap_longest"]["max"] == figures["dead_air"]["max"] == 1.8
+    assert figures["audio_gap_seconds"]["mean"] == pytest.approx(0.095)
+    assert figures["rtf"]["p50"] == pytest.approx(0.5)
+    assert figures["rtf"]["p95"] == {"value": None, "why": "too few"}
+    assert "own_delay" not in figures
+
+
 def test_answers_talked_over_while_they_ran_and_after(tmp_path):
     over = {"outcome": Outcome.CANCELLED, "flags": [Flag.INTERRUPTED]}
     turns = [

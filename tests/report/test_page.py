@@ -1,8 +1,10 @@
+import html
 import re
 
 import pytest
 from rundirs import answered, crowd, second, session, silent, write_run
 
+from harness.metrics import TURN_FIGURES, TURN_METRICS
 from harness.report.files import write_page, write_summary
 from harness.report.load import load_run
 from harness.report.plots import plots
@@ -56,6 +58,15 @@ def test_verdict_objectives_and_headline_come_first(page):
     assert order == sorted(order)
     assert "✓ met" in said
     assert "? undecidable" in said
+
+
+def test_every_figure_says_from_what_to_what(page):
+    said = html.unescape(text_of(page))
+
+    shown = [m for m in (*TURN_METRICS, *TURN_FIGURES) if f" {m.name} " in said]
+    assert {"ttfa", "ttfa_audible", "rtf", "audio_gaps", "dead_air"} <= {m.name for m in shown}
+    assert [m.name for m in shown if m.origin not in said] == []
+    assert re.search(r"seconds of audio received 0\.5 0\.5 [\d.–]+ [\d.–]+ 0\.5 0\.5 \d+ ", said)
 
 
 def test_a_percentile_too_thin_is_a_dash_that_says_why(page):

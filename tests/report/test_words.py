@@ -24,6 +24,20 @@ def test_a_percentile_reads(value, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.4123, "seconds", "412 ms"),
+        (0.4123, "", "0.412"),
+        (3.0, "", "3"),
+        (None, "", "–"),
+        ({"value": None, "why": "too few"}, "", "–"),
+    ],
+)
+def test_a_figure_reads_in_its_unit(value, unit, text):
+    assert words.figure(value, unit) == text
+
+
+@pytest.mark.parametrize(
     ("ends", "text"),
     [
         (None, ""),
