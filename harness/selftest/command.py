@@ -11,11 +11,12 @@ from harness.errors import CommandError
 from harness.selftest.capacity import Capacity, Trial, measure_capacity
 from harness.selftest.outcome import Tested, as_json, judge
 from harness.selftest.play import play
-from harness.selftest.scenes import SCENES
+from harness.selftest.scenes import FRAME_MS, SCENES
 from harness.selftest.table import print_capacities, print_tested, print_trial
 
 __all__ = ["add_arguments", "run"]
 
+SEARCH = 0  # no size in particular
 MOST = 5000  # sessions; more would only show that a descriptor limit was reached
 
 
@@ -25,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sessions", type=_sessions, default=100, metavar="N", help="Callers at once")
     add("--seconds", type=_seconds, default="20s", metavar="TIME", help="How long they talk")
     add("--tls", action="store_true", help="Talk over TLS, with a certificate made for it")
-    add("--capacity", action="store_true", help="Also look for the most sessions a core carries, which takes minutes")  # fmt: skip # noqa: E501
+    add("--frame-ms", type=int, choices=(10, 20, 40, 60, 100, 200), default=FRAME_MS, help="Audio per message, milliseconds")  # fmt: skip # noqa: E501
+    add("--capacity", type=_sessions, nargs="?", const=SEARCH, metavar="N", help="Also look for the most sessions a core carries, which takes ten minutes; with N: does it carry N?")  # fmt: skip # noqa: E501
     add("--json", action="store_true", help="Say it as JSON")
 
 
@@ -39,23 +41,28 @@ def run(args: argparse.Namespace) -> int:
     """
     console = Console(stderr=args.json, highlight=False)
     console.print(f"{args.sessions} callers, {args.seconds:g} s of talk, please leave it alone …")
-    tested = judge(play(args.sessions, args.seconds, tls=args.tls))
+    tested = judge(play(args.sessions, args.seconds, tls=args.tls, frame_ms=args.frame_ms))
     if not tested.turns:
         raise CommandError("no turn was measured: give it more --seconds")
-    capacities: list[Capacity] = []
-    if args.capacity:
-
-        def told(duty: str, trial: Trial) -> None:
-            print_trial(console, duty, trial)
-
-        capacities = measure_capacity(tls=args.tls, told=told)
+    if not args.json:
+        print_tested(console, tested)
+    capacities = [] if args.capacity is None else _measure_capacity(args, console)
     if args.json:
         _print_json(tested, capacities)
-    else:
-        print_tested(console, tested)
-        if capacities:
-            print_capacities(console, capacities)
-    return 0 if tested.passed else 1
+    elif capacities:
+        print_capacities(console, capacities, args.frame_ms)
+    carried = not args.capacity or all(capacity.sessions for capacity in capacities)
+    return 0 if tested.passed and carried else 1
+
+
+def _measure_capacity(args: argparse.Namespace, console: Console) -> list[Capacity]:
+    console.print("callers on one core, the endpoint on another; each trial takes half a minute …")
+
+    def told(duty: str, trial: Trial) -> None:
+        print_trial(console, duty, trial)
+
+    only = None if args.capacity == SEARCH else args.capacity
+    return measure_capacity(only=only, frame_ms=args.frame_ms, tls=args.tls, told=told)
 
 
 def _print_json(tested: Tested, capacities: list[Capacity]) -> None:

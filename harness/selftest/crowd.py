@@ -18,11 +18,12 @@ import msgspec
 
 from harness.call import Call, CallEnded
 from harness.corpus import Corpus, load_corpus
+from harness.descriptors import allow_descriptors
 from harness.health import HealthMonitor
 from harness.options import Workload, parse_workload
 from harness.realtime.dialects import parse_endpoint
 from harness.records import Identity
-from harness.selftest.scenes import BUFFER_S, FRAME_MS
+from harness.selftest.scenes import BUFFER_S
 from harness.sinks.rundir import RunDirectory
 
 __all__ = ["Job", "Part"]
@@ -111,16 +112,15 @@ def _workload(part: Part) -> Workload:
     common = {
         "pause": "uniform(100ms, 400ms)",
         "jitter_buffer": f"{BUFFER_S}s",
-        "frame_ms": str(FRAME_MS),
     }
     return parse_workload({**common, **part.options})
 
 
 def _warm_up(job: Job, corpus: Corpus) -> None:
     """Make the messages of all utterances: the first callers are not to be late."""
-    for audio_format in {_workload(part).audio_format for part in job.parts}:
+    for workload in map(_workload, job.parts):
         for utterance in corpus.utterances:
-            corpus.speech(utterance, audio_format, FRAME_MS)
+            corpus.speech(utterance, workload.audio_format, workload.frame_ms)
 
 
 def _watched(directory: RunDirectory, talk: Callable[[], None]) -> None:
@@ -135,6 +135,7 @@ def _watched(directory: RunDirectory, talk: Callable[[], None]) -> None:
 def main() -> None:
     """Do the job."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    allow_descriptors()
     if job.core is not None:
         os.sched_setaffinity(0, {job.core})
     corpus = load_corpus()

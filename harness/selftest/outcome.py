@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from harness.metrics import percentile_too_thin
 from harness.records import Flag, Health, LagHistogram, Session, SessionOutcome, Turn
 from harness.selftest.scenes import SCENES
 from harness.selftest.truth import FIGURES, Line, errors
@@ -40,8 +41,13 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
     count: int
     median: float
-    p99: float  # of their size
+    p99: float | None  # of their size; None where too few carry it
     max: float  # of their size
+
+    @property
+    def worst(self) -> float:
+        """Their size at worst: the 99th percentile, of fewer than carry one the largest."""
+        return self.max if self.p99 is None else self.p99
 
 
 class Tested(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,10 +76,11 @@ class Tested(msgspec.Struct, frozen=True, kw_only=True):
 def spread(values: Sequence[float]) -> Spread:
     """Sum up errors; there must be one at least."""
     sizes = sorted(abs(value) for value in values)
+    n = len(sizes)
     return Spread(
-        count=len(sizes),
+        count=n,
         median=median(values),
-        p99=sizes[min(len(sizes) - 1, int(0.99 * len(sizes)))],
+        p99=None if percentile_too_thin(0.99, n) else sizes[-(-99 * n // 100) - 1],
         max=sizes[-1],
     )
 

@@ -33,6 +33,7 @@ def play(
     *,
     scenes: tuple[Scene, ...] = SCENES,
     endpoints: dict[str, tuple[str, ...]] = ENDPOINTS,
+    frame_ms: int = FRAME_MS,
     tls: bool = False,
     cores: tuple[int, int] | None = None,
 ) -> Evidence:
@@ -44,6 +45,7 @@ def play(
         seconds: From the last session dialled; turns that began by then end.
         scenes: What they do.
         endpoints: Options of the endpoints that the scenes name.
+        frame_ms: Of the audio in each message.
         tls: Whether they talk over TLS, with a certificate made for it.
         cores: The callers' and the endpoints', to measure what one carries.
 
@@ -55,6 +57,7 @@ def play(
     with tempfile.TemporaryDirectory(prefix="selftest-") as name, ExitStack() as stack:
         folder = Path(name)
         certificate = _certificate(folder) if tls else ()
+        trust = {"ca_file": str(folder / "ca.pem")} if tls else {}
         running = {
             endpoint: stack.enter_context(
                 SimulatorProcess(
@@ -67,7 +70,7 @@ def play(
         }
         job = {
             "parts": [
-                _part(scene, running[scene.endpoint].url, parts[scene.name], folder, tls=tls)
+                _part(scene, running[scene.endpoint].url, parts[scene.name], frame_ms, trust)
                 for scene in scenes
                 if parts[scene.name]
             ],
@@ -77,16 +80,17 @@ def play(
         }
         run = _perform(job, seconds)
         stack.close()  # the logs are complete once the endpoints have ended
-        return _evidence(run, list(running.values()))
+        return _evidence(run, list(running.values()), frame_ms)
 
 
-def _part(scene: Scene, url: str, sessions: int, folder: Path, *, tls: bool) -> dict[str, Any]:
-    trust = {"ca_file": str(folder / "ca.pem")} if tls else {}
+def _part(
+    scene: Scene, url: str, sessions: int, frame_ms: int, trust: dict[str, str]
+) -> dict[str, Any]:
     return {
         "scene": scene.name,
         "url": url,
         "sessions": sessions,
-        "options": {**scene.options, **trust},
+        "options": {"frame_ms": str(frame_ms), **scene.options, **trust},
         "talks_over": scene.talks_over,
     }
 
@@ -129,7 +133,7 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def _evidence(run: Path, endpoints: Sequence[SimulatorProcess]) -> Evidence:
+def _evidence(run: Path, endpoints: Sequence[SimulatorProcess], frame_ms: int) -> Evidence:
     lines: dict[str, Line] = {}
     late = 0.0
     for endpoint in endpoints:
@@ -142,7 +146,7 @@ def _evidence(run: Path, endpoints: Sequence[SimulatorProcess]) -> Evidence:
         sessions=[session for session in sessions if session.event == "end"],
         health=_records(run / "health.jsonl", Health),
         lines=lines,
-        tails=_tails(),
+        tails=_tails(frame_ms),
         endpoint_lateness_s=late,
     )
 
@@ -152,10 +156,10 @@ def _records(path: Path, kind: type[_Record]) -> list[_Record]:
     return [decoder.decode(line) for line in path.read_bytes().splitlines()]
 
 
-def _tails() -> dict[str, int]:
+def _tails(frame_ms: int) -> dict[str, int]:
     """Of each utterance, ns from the end of its voice to the end of its last frame."""
     corpus = load_corpus()
-    speeches = [corpus.speech(utterance, PCM16, FRAME_MS) for utterance in corpus.utterances]
+    speeches = [corpus.speech(utterance, PCM16, frame_ms) for utterance in corpus.utterances]
     return {
         speech.name: len(speech.frames) * speech.frame_ns - speech.voice_end_ns
         for speech in speeches

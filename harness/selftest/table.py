@@ -17,7 +17,8 @@ def print_tested(console: Console, tested: Tested) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for figure, errors in tested.errors.items():
         wrong = abs(errors.median) > ERROR_LIMIT_S
-        cells = (f"{errors.median * 1e3:+.2f}", _ms(errors.p99), _ms(errors.max))
+        p99 = "–" if errors.p99 is None else _ms(errors.p99)
+        cells = (f"{errors.median * 1e3:+.2f}", p99, _ms(errors.max))
         table.add_row(figure, str(errors.count), *cells, style="bold red" if wrong else None)
     console.print(table)
     for name, lags in (("frames late", tested.frame_lateness), ("read lag", tested.read_lag)):
@@ -35,7 +36,7 @@ def print_tested(console: Console, tested: Tested) -> None:
 
 def print_trial(console: Console, duty: str, trial: Trial) -> None:
     """One line as a trial ends."""
-    said = "holds" if trial.holds else trial.why
+    said = "holds" if trial.holds else f"too many, {trial.why}"
     blame = " (the endpoint was late)" if trial.endpoint_bound else ""
     console.print(
         f"{duty}, {trial.sessions} sessions: {said}{blame}; {trial.cpu:.0%} of the core, "
@@ -43,17 +44,33 @@ def print_trial(console: Console, duty: str, trial: Trial) -> None:
     )
 
 
-def print_capacities(console: Console, capacities: list[Capacity]) -> None:
+def print_capacities(console: Console, capacities: list[Capacity], frame_ms: int) -> None:
     """What one core carries."""
-    table = Table(title="20 ms frames, one core", title_justify="left")
+    title = f"sessions one core carries, {frame_ms} ms frames"
+    table = Table(title=title, title_justify="left")
     table.add_column("duty cycle", overflow="fold")
-    table.add_column("sessions", justify="right", no_wrap=True)
+    for name in ("sessions", "core", "late p99, ms", "error, ms"):
+        table.add_column(name, justify="right", overflow="fold")
     for capacity in capacities:
-        more = "≥ " if capacity.at_least else ""
-        table.add_row(capacity.duty, f"{more}{capacity.sessions}")
-    if any(capacity.at_least for capacity in capacities):
-        console.print("≥: the endpoints, or this machine, were late before the callers were")
+        table.add_row(capacity.duty, *_carried(capacity))
     console.print(table)
+    console.print(
+        f"the most at which the run is VALID and the first audio of 99 in 100 turns "
+        f"is at most {ERROR_LIMIT_S * 1e3:g} ms off"
+    )
+    if any(capacity.at_least for capacity in capacities):
+        console.print("≥: no more were tried, or the endpoint was late before the callers were")
+
+
+def _carried(capacity: Capacity) -> tuple[str, ...]:
+    """How many, and how the largest trial that held went."""
+    more = "≥ " if capacity.at_least else ""
+    held = [trial for trial in capacity.trials if trial.holds]
+    if not held:
+        return (f"{more}0", "–", "–", "–")
+    best = max(held, key=lambda trial: trial.sessions)
+    late, error = best.frame_lateness_p99_s, best.first_audio_error_s
+    return (f"{more}{best.sessions}", f"{best.cpu:.0%}", _ms(late), _ms(error))
 
 
 def _ms(seconds: float) -> str:

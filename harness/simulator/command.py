@@ -13,6 +13,7 @@ import ssl
 import threading
 from pathlib import Path
 
+from harness.descriptors import allow_descriptors
 from harness.errors import CommandError
 from harness.simulator import certificate
 from harness.simulator.access import Access
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list_faults:
         print(_fault_list())
         return 0
+    allow_descriptors()
     settings = _settings(args)
     access = Access(args.api_key or os.environ.get(_KEY_VARIABLE) or None)
     tls = _tls(args)

@@ -3,7 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
+from harness.errors import CommandError
 from harness.records import Flag, Health, Outcome, Session, SessionOutcome, Turn
+from harness.selftest import capacity
 from harness.selftest.capacity import Capacity, Trial, search
 from harness.selftest.outcome import Evidence, as_json, judge, spread
 from harness.selftest.table import print_capacities, print_tested, print_trial
@@ -38,7 +40,13 @@ def test_a_spread_is_signed_in_its_median_and_sized_in_its_ends():
     )
     assert spread([-0.003, 0.001, 0.002]).median == 0.001
     assert spread([-0.003, 0.001, 0.002]).max == 0.003
-    assert spread([0.001] * 199 + [0.5]).p99 == 0.001
+    assert spread([0.001] * 990 + [-0.5] * 10).p99 == spread([0.001] * 1000).worst == 0.001
+    assert spread([0.001] * 989 + [-0.5] * 11).p99 == 0.5
+
+
+def test_few_turns_carry_no_percentile_and_are_as_bad_as_the_worst_of_them():
+    assert spread([0.001] * 998 + [-0.5]).p99 is None
+    assert spread([0.001] * 998 + [-0.5]).worst == 0.5
 
 
 def test_right_to_the_millisecond_keeps_all_limits():
@@ -142,16 +150,67 @@ def test_a_search_ends_close_below_what_can_be_carried(limit, found):
 def test_capacities_say_when_there_may_be_room_for_more():
     out = io.StringIO()
     console = Console(file=out, width=100)
+    held = Trial(sessions=800, holds=True, cpu=0.78, frame_lateness_p99_s=0.002,
+                 first_audio_error_s=0.0004)  # fmt: skip
     print_capacities(
         console,
         [
-            Capacity(duty="push to talk", sessions=800, at_least=True, trials=()),
-            Capacity(duty="open microphone", sessions=400, at_least=False, trials=()),
+            Capacity(duty="push to talk", sessions=800, at_least=True, trials=(held,)),
+            Capacity(duty="open microphone", sessions=0, at_least=False, trials=()),
         ],
+        100,
     )
     trial = Trial(sessions=900, holds=False, why="late", cpu=0.9, starved=0.05)
     print_trial(console, "push to talk", trial)
 
-    assert "≥ 800" in out.getvalue()
-    assert "│ 400" in out.getvalue().replace("     ", "")
-    assert "900 sessions: late; 90% of the core, 5% of the time without it" in out.getvalue()
+    rows = [line.split() for line in out.getvalue().splitlines()]
+    assert [
+        "│",
+        "push",
+        "to",
+        "talk",
+        "│",
+        "≥",
+        "800",
+        "│",
+        "78%",
+        "│",
+        "2.00",
+        "│",
+        "0.40",
+        "│",
+    ] in rows
+    assert ["│", "open", "microphone", "│", "0", "│", "–", "│", "–", "│", "–", "│"] in rows
+    assert "100 ms frames" in out.getvalue()
+    assert (
+        "900 sessions: too many, late; 90% of the core, 5% of the time without it" in out.getvalue()
+    )
+
+
+def test_one_size_alone_is_tried_in_both_duty_cycles_and_once_more_if_it_fails(monkeypatch):
+    asked, told = [], []
+
+    def attempt(duty, sessions, *, frame_ms, tls):
+        asked.append((duty, sessions, frame_ms, tls))
+        return Trial(sessions=sessions, holds=duty == "push to talk")
+
+    monkeypatch.setattr(capacity, "_attempt", attempt)
+    found = capacity.measure_capacity(
+        only=1000, frame_ms=100, tls=True, told=lambda duty, trial: told.append(duty)
+    )
+
+    assert asked == [(duty, 1000, 100, True) for duty in told]
+    assert told == ["push to talk", "open microphone", "open microphone"]
+    assert [(one.sessions, one.at_least) for one in found] == [(1000, True), (0, False)]
+
+
+def test_callers_or_endpoints_that_fail_make_a_size_too_large(monkeypatch):
+    def fails(*_, **__):
+        raise CommandError("the callers did not come to an end")
+
+    monkeypatch.setattr(capacity, "play", fails)
+    found = capacity.measure_capacity(only=500, frame_ms=20, told=lambda duty, trial: None)
+
+    assert {trial.why for one in found for trial in one.trials} == {
+        "the callers did not come to an end"
+    }
