@@ -11,7 +11,7 @@ from endpoint import running_simulator
 from loop import keep_busy
 
 from harness import call, health, line, pacer
-from harness.realtime.session import Session
+from harness.connection import Connection
 from harness.records import Flag
 from harness.verdict import Level
 
@@ -131,18 +131,20 @@ def test_a_late_timer_makes_frames_late_and_it_shows(simulator, sound, fresh_pac
     assert median(seen.late_speech) > max(5 * MS, median(sound.late_speech))
 
 
-def test_decoding_in_the_hub_for_too_long_makes_messages_wait_and_it_shows(
+def test_decoding_before_the_time_is_taken_makes_marks_late_and_it_shows(
     simulator, sound, monkeypatch
 ):
-    decode = Session.receive
+    hear = Connection._on_message
 
-    def slowly(self, data):
+    def slowly(self, data, at, uncertainty):
         keep_busy(6 * MS)
-        return decode(self, data)
+        hear(self, data, monotonic_ns(), uncertainty)
 
-    monkeypatch.setattr(Session, "receive", slowly)
+    monkeypatch.setattr(Connection, "_on_message", slowly)
     seen = observe(simulator)
 
     assert seen.level is not Level.VALID
     assert "read_lag" in seen.struck
     assert seen.merged("read_lag").quantile(0.5) > sound.merged("read_lag").quantile(0.5)
+    assert min(errors(seen)) >= 6 * MS
+    assert median(errors(seen)) > median(errors(sound)) + 5 * MS
