@@ -1,4 +1,4 @@
-"""``python -m bench``: the harness beside plain clients, or what single events cost it."""
+"""``python -m bench``: the whole worker beside plain clients, or what a part of it all costs."""
 
 import argparse
 import os
@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from bench.results import Result, summarise
-from bench.runs import CLIENTS, repeat
-from bench.tables import events_table, tables, target_lines
+from bench.beside import COMPARED, Found, Program, as_page, measure, measure_events, show
+from bench.page import write_part
+from bench.runs import CLIENTS, TLS
 from bench.workload import QUICK, Plan
 
 QUICK_SESSIONS = 4
@@ -21,41 +21,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print tables."""
     options = _parser().parse_args(arguments)
     console = Console()
-    if options.events:
-        return _events(console, options.json)
     if options.report:
         return _report(console, options)
     if options.master:
         return _master(console, options)
     if options.simulator:
         return _simulator(console, options)
-    plan, sizes, times = Plan(seconds=options.seconds), options.sessions, options.repeat
-    if options.quick:
-        plan, sizes, times = QUICK, [QUICK_SESSIONS], 1
-    results: list[Result] = []
-    for result in repeat(plan, options.clients, sizes, times, _cores()):
-        results.append(result)
-        runs = len(sizes) * times * len(options.clients)
-        print(f"{len(results)}/{runs} {result.client}, {result.sessions} sessions", file=sys.stderr)
-    for table in tables(results):
-        console.print(table)
-    for line in target_lines(results):
-        console.print(line)
+    return _beside(options)
+
+
+def _beside(options: argparse.Namespace) -> int:
+    found = Found()
+    if not options.events:
+        measure(_program(options), found, _cores())
+    if options.events or not options.quick:
+        measure_events(found, _cores()[0])
+    show(found)
     if options.json:
-        document = {"runs": results, "medians": summarise(results)}
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    if options.markdown:
+        write_part(options.markdown, as_page(found))
     return 0
 
 
-def _events(console: Console, path: Path | None) -> int:
-    from bench.events import event_costs
-
-    os.sched_setaffinity(0, {_cores()[0]})
-    costs = event_costs()
-    console.print(events_table(costs))
-    if path:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
-    return 0
+def _program(options: argparse.Namespace) -> Program:
+    if options.quick:
+        sizes = [QUICK_SESSIONS], [2 * QUICK_SESSIONS] if options.growth else []
+        return Program(QUICK, sizes[0], options.clients, 1, sizes[1], QUICK_SESSIONS)
+    return Program(
+        Plan(seconds=options.seconds),
+        options.sessions,
+        options.clients,
+        options.repeat,
+        options.growth,
+        options.connects,
+    )
 
 
 def _master(console: Console, options: argparse.Namespace) -> int:
@@ -104,12 +104,14 @@ def _simulator(console: Console, options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("--sessions", type=_numbers, default=[100, 400], help="Sizes, with commas: 100,400")
-    add("--seconds", type=float, default=20.0, help="Measured in each run")
+    add("--sessions", type=_numbers, default=[400], help="Sizes at which all are compared")
+    add("--clients", type=_clients, default=COMPARED, help=f"Of {', '.join(CLIENTS)}; each with {TLS}, too")  # fmt: skip # noqa: E501
     add("--repeat", type=int, default=3, help="Repetitions of each client, in turn")
-    add("--clients", type=_clients, default=list(CLIENTS), help=f"Of {', '.join(CLIENTS)}")
+    add("--seconds", type=float, default=10.0, help="Measured in each run")
+    add("--growth", type=_numbers, default=[100, 200, 800], help="Further sizes of the worker, once each")  # fmt: skip # noqa: E501
+    add("--connects", type=int, default=400, help="Sessions opened as fast as can be; 0: none")
     add("--quick", action="store_true", help="A few sessions for a moment: does it work?")
-    add("--events", action="store_true", help="What single events cost, instead")
+    add("--events", action="store_true", help="Only what single events cost")
     add("--master", action="store_true", help="What the master of a swarm costs, instead")
     add("--workers", type=_numbers, default=[10, 50, 100], help="With --master: sizes")
     add("--sessions-each", type=int, default=500, help="With --master: of one worker")
@@ -117,16 +119,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
     add("--simulator", action="store_true", help="What the simulated endpoint costs, instead")
     add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
+    add("--markdown", type=Path, metavar="FILE", help="Write the tables there, too: between the marks of bench/README.md, say")  # fmt: skip # noqa: E501
     return parser
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    return [int(part) for part in text.split(",") if part]
 
 
 def _clients(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := set(names) - set(CLIENTS):
+    if unknown := {name.removesuffix(TLS) for name in names} - set(CLIENTS):
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
     return names
 

@@ -1,6 +1,6 @@
 """What a run came to, beside the endpoint's truth, and what several come to together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -25,6 +25,7 @@ class Measured(msgspec.Struct, kw_only=True):
     first_audio: dict[str, int]  # response id to the instant its first audio came, ns
     connect_s: float  # for all sessions
     memory_bytes: int  # resident, more than before the first session was dialled
+    verdict: str = ""  # on itself, if it says one
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +43,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     turns: int  # these were compared
     unmatched: int  # answers of the window whose first audio the client does not know
     endpoint_cpu: float  # share of its core
+    others_cpu: float  # of all other processes, in cores
     connect_s: float
     memory_kb: float  # a session
+    verdict: str = ""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +54,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     client: str
     sessions: int
+    repetitions: int
     cpu: float
+    lateness_p50_ms: float
     lateness_p99_ms: float
     ttfa_error_p50_ms: float
     ttfa_error_p99_ms: float
+    turns: float
     spoken: float
     endpoint_cpu: float
+    others_cpu: float
     memory_kb: float
 
     @property
@@ -71,10 +78,21 @@ def result(
     repetition: int,
     measured: Measured,
     truth: Sequence[dict[str, Any]],
+    *,
     endpoint_cpu: float,
+    busy_s: float,
 ) -> Result:
     """
     Join what a client measured with the truth log, by response id.
+
+    Args:
+        client: Its name.
+        job: What it was asked to do.
+        repetition: Its ordinal.
+        measured: What it found out.
+        truth: The endpoint's log.
+        endpoint_cpu: Share of its core that the endpoint used.
+        busy_s: CPU time that all processes of the machine used in the window.
 
     Raises:
         RuntimeError: If nothing can be compared.
@@ -100,8 +118,10 @@ def result(
         turns=len(errors),
         unmatched=len(inside) - len(errors),
         endpoint_cpu=endpoint_cpu,
+        others_cpu=max(0.0, (busy_s - measured.cpu_s) / seconds - endpoint_cpu),
         connect_s=measured.connect_s,
         memory_kb=measured.memory_bytes / job.sessions / 1000,
+        verdict=measured.verdict,
     )
 
 
@@ -110,29 +130,31 @@ def summarise(results: Sequence[Result]) -> list[Summary]:
     groups: dict[tuple[int, str], list[Result]] = {}
     for one in results:
         groups.setdefault((one.sessions, one.client), []).append(one)
-    fields = [name for name in Summary.__struct_fields__ if name not in ("client", "sessions")]
+    own = ("client", "sessions", "repetitions")
+    fields = [name for name in Summary.__struct_fields__ if name not in own]
     return [
         Summary(
             client=client,
             sessions=sessions,
+            repetitions=len(group),
             **{name: median(getattr(one, name) for one in group) for name in fields},
         )
         for (sessions, client), group in groups.items()
     ]
 
 
-def ratios(results: Sequence[Result], client: str, sessions: int) -> dict[str, float]:
-    """CPU time of ``client`` over each other's: the median of the repetitions' ratios."""
+def ratios(
+    results: Sequence[Result], client: str, sessions: int
+) -> Iterator[tuple[str, list[float]]]:
+    """CPU time of ``client`` over each other's, repetition by repetition."""
     by_client: dict[str, dict[int, float]] = {}
     for one in results:
         if one.sessions == sessions:
             by_client.setdefault(one.client, {})[one.repetition] = one.cpu
     own = by_client.pop(client, {})
-    return {
-        other: median(own[repetition] / cpu for repetition, cpu in cpus.items())
-        for other, cpus in by_client.items()
-        if own.keys() >= cpus.keys()
-    }
+    for other, cpus in by_client.items():
+        if both := own.keys() & cpus.keys():
+            yield other, [own[repetition] / cpus[repetition] for repetition in sorted(both)]
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float:

@@ -112,11 +112,12 @@ def _cost(load: Load, plan: Plan, cores: tuple[int, int], folder: Path) -> Cost:
             warm_up_s=plan.turns_before * turn_seconds(plan.utterance),
             seconds=plan.seconds,
             core=cores[0],
+            other_core=cores[1],
             folder=str(folder),
             options={"frame_ms": str(load.frame_ms), "turn_detection": DUTIES[load.duty]},
         )
         began, starved = monotonic(), _starved(endpoint.pid)
-        cpu = perform("harness", job, endpoint)
+        cpu = perform("harness", job, endpoint).endpoint_cpu
         starved = (_starved(endpoint.pid) - starved) / (monotonic() - began)
         memory_mb = psutil.Process(endpoint.pid).memory_info().rss / 1e6
     callers = msgspec.json.decode((folder / "measured.json").read_bytes(), type=Measured)

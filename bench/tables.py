@@ -1,86 +1,137 @@
-"""Results as tables for the terminal."""
+"""What was measured, as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
+from bench.connects import Connects
+from bench.grid import Grid
 from bench.results import Result, Summary, ratios, summarise
+from harness.metrics import percentile_too_thin
 
 if TYPE_CHECKING:
     from bench.events import EventCost
 
-__all__ = ["events_table", "tables", "target_lines"]
+__all__ = ["compared", "connected", "each_run", "event_costs_grid", "growth"]
 
-OURS = "harness"
-TARGET_SESSIONS = 400
-CPU_TARGETS = {"websockets.sync": 0.5, "websocket-client": 0.6}
-LATENESS_TARGET_MS, TTFA_TARGET_MS = 2.0, 1.0
-COLUMNS = ("client", "CPU", "ratio", "late", "error", "p99", "kB", "endpoint")
-CAPTION = """\
-CPU: seconds a 1000 session-seconds; ratio: the harness's to it
-late: frame due to written, p99, ms; error: of TTFA, p50 and p99, ms
-kB: of memory a session; endpoint: share of its own core"""
+OURS = "worker"
 BUSY = 0.8  # share of its core above which the endpoint may be what is measured
+COLUMNS = ("client", "CPU", "late p50", "p99", "error p50", "p99", "kB", "endpoint", "others")
+UNITS = (
+    "CPU: seconds a 1000 session-seconds; late: frame due to written, ms; error: of TTFA, ms;",
+    "kB: of memory a session; endpoint: share of its own core; others: cores that other",
+    "processes took meanwhile.",
+)
 
 
-def tables(results: Sequence[Result]) -> Iterator[Table]:
-    """A table for each number of sessions: medians of the repetitions."""
+def compared(results: Sequence[Result]) -> Iterator[Grid]:
+    """For each number of sessions the medians of several clients, beside each other."""
     medians = summarise(results)
     for sessions in dict.fromkeys(one.sessions for one in medians):
-        yield _table(sessions, medians, ratios(results, OURS, sessions))
+        shown = [one for one in medians if one.sessions == sessions]
+        if len(shown) == 1:
+            continue
+        times = max(one.repetitions for one in shown)
+        yield Grid(
+            title=f"{sessions} sessions, 20 ms frames, push to talk, medians of {times}",
+            columns=COLUMNS,
+            rows=[_row(one) for one in shown],
+            notes=UNITS,
+        )
+        if beside := list(_beside(results, sessions)):
+            yield Grid(
+                title=f"CPU of the {OURS} beside it, {sessions} sessions",
+                columns=("beside", "ratio", "in each repetition"),
+                rows=beside,
+            )
 
 
-def _table(sessions: int, medians: Sequence[Summary], cpu: dict[str, float]) -> Table:
-    table = Table(title=f"{sessions} sessions, 20 ms frames, push to talk", caption=CAPTION)
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "client" else "right", no_wrap=True)
-    for one in medians:
-        if one.sessions == sessions:
-            table.add_row(*_cells(one, cpu.get(one.client)))
-    return table
-
-
-def _cells(one: Summary, ratio: float | None) -> tuple[str, ...]:
+def _row(one: Summary) -> tuple[str, ...]:
     slow = "" if one.keeps_up else " (too slow)"
     busy = " (busy)" if one.endpoint_cpu > BUSY else ""
     return (
         one.client + slow,
         f"{one.cpu:.2f}",
-        "" if ratio is None else f"{ratio:.2f}",
+        f"{one.lateness_p50_ms:.2f}",
         f"{one.lateness_p99_ms:.2f}",
         f"{one.ttfa_error_p50_ms:.3f}",
-        f"{one.ttfa_error_p99_ms:.3f}",
+        "–" if percentile_too_thin(0.99, int(one.turns)) else f"{one.ttfa_error_p99_ms:.3f}",
         f"{one.memory_kb:.0f}",
         f"{one.endpoint_cpu:.0%}{busy}",
+        f"{one.others_cpu:.2f}",
     )
 
 
-def target_lines(results: Sequence[Result]) -> Iterator[str]:
-    """What is to be reached, and whether it was."""
-    ours = [
-        one for one in summarise(results) if one.client == OURS and one.sessions == TARGET_SESSIONS
-    ]
-    for one in ours:
-        for client, ratio in ratios(results, OURS, TARGET_SESSIONS).items():
-            yield _line(f"CPU beside {client}", ratio, CPU_TARGETS[client], "")
-        yield _line("frame lateness p99", one.lateness_p99_ms, LATENESS_TARGET_MS, " ms")
-        yield _line("TTFA error p99", one.ttfa_error_p99_ms, TTFA_TARGET_MS, " ms")
+def _beside(results: Sequence[Result], sessions: int) -> Iterator[tuple[str, ...]]:
+    for other, each in ratios(results, OURS, sessions):
+        yield other, f"{median(each):.2f}", ", ".join(f"{ratio:.2f}" for ratio in each)
 
 
-def _line(what: str, value: float, most: float, unit: str) -> str:
-    reached = "reached" if value <= most else "MISSED"
-    return f"{what}: {value:.2f}{unit}, to be at most {most:g}{unit}: {reached}"
+def each_run(results: Sequence[Result]) -> Grid:
+    """All runs, one by one."""
+    return Grid(
+        title="each run",
+        columns=("client", "sessions", "run", *COLUMNS[1:], "turns", "verdict"),
+        rows=[
+            (
+                one.client,
+                str(one.sessions),
+                str(one.repetition + 1),
+                *_row(summarise([one])[0])[1:],
+                str(one.turns),
+                one.verdict,
+            )
+            for one in results
+        ],
+    )
 
 
-def events_table(costs: Sequence[EventCost]) -> Table:
+def growth(results: Sequence[Result]) -> Iterator[Grid]:
+    """One client at several sizes: what a further session costs."""
+    medians = [one for one in summarise(results) if one.client == OURS]
+    medians.sort(key=lambda one: one.sessions)
+    if len(medians) < 2:
+        return
+    least, most = medians[0], medians[-1]
+    more_kb = most.memory_kb * most.sessions - least.memory_kb * least.sessions
+    yield Grid(
+        title=f"growth of the {OURS}",
+        columns=("sessions", "core", *COLUMNS[1:]),
+        rows=[
+            (str(one.sessions), f"{one.cpu * one.sessions / 1000:.0%}", *_row(one)[1:])
+            for one in medians
+        ],
+        notes=(
+            f"core: share of it. From {least.sessions} to {most.sessions} sessions each costs",
+            f"{more_kb / (most.sessions - least.sessions):.0f} kB more.",
+        ),
+    )
+
+
+def connected(found: Sequence[Connects]) -> Grid:
+    """How fast sessions are opened."""
+    return Grid(
+        title="sessions opened, from dialling to session.updated, 32 at a time",
+        columns=("", "sessions", "a second", "CPU ms each", "endpoint's"),
+        rows=[
+            (
+                "TLS" if one.tls else "plaintext",
+                str(one.sessions),
+                f"{one.per_second:.0f}",
+                f"{one.cpu_s / one.sessions * 1000:.2f}",
+                f"{one.endpoint_cpu_s / one.sessions * 1000:.2f}",
+            )
+            for one in found
+        ],
+    )
+
+
+def event_costs_grid(costs: Sequence[EventCost]) -> Grid:
     """What single events cost."""
-    table = Table(title="one event")
-    table.add_column("event")
-    table.add_column("message, bytes", justify="right")
-    table.add_column("ns", justify="right")
-    for cost in costs:
-        table.add_row(cost.name, str(cost.message_bytes), f"{cost.ns:,.0f}")
-    return table
+    return Grid(
+        title="one event",
+        columns=("event", "message, bytes", "ns"),
+        rows=[(cost.name, str(cost.message_bytes), f"{cost.ns:,.0f}") for cost in costs],
+    )

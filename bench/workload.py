@@ -1,7 +1,10 @@
 """What every client does: says one utterance, hears an answer of equal length, and again."""
 
+from pathlib import Path
+
 import msgspec
 
+import harness
 from harness.audio import PCM16, AudioFormat, encode_audio
 from harness.corpus import Speech, Utterance, load_corpus
 
@@ -16,6 +19,7 @@ __all__ = [
     "frames",
     "frames_per_second",
     "offset",
+    "recording",
     "simulator_options",
     "speech",
     "turn_seconds",
@@ -37,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     turns_before: float = 2.0  # from the first caller's first word: then all have had a turn
 
 
-QUICK = Plan(utterance="yes-please", seconds=3.0, turns_before=0.5)
+QUICK = Plan(utterance="yes-please", seconds=2.0, turns_before=0.5)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +53,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_s: float
     seconds: float
     core: int  # to run on
+    other_core: int  # the endpoint's
     folder: str  # for what it finds out
+    ca_file: str | None = None  # whom to trust; then it talks over TLS
     options: dict[str, str] = {}  # of the workload, for the harness
 
 
@@ -58,6 +64,11 @@ def utterance(name: str) -> Utterance:
     found = load_corpus().get(name)
     assert found is not None
     return found
+
+
+def recording(name: str) -> Path:
+    """The file of it."""
+    return Path(harness.__file__).parent / "data" / "utterances" / f"{name}.flac"
 
 
 def speech(name: str) -> Speech:

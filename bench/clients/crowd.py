@@ -1,34 +1,19 @@
-"""A client process: sessions are opened, warmed up, measured for a while, and dropped."""
+"""Sessions under gevent: opened, warmed up, measured for a while, and dropped."""
 
-import os
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from time import monotonic, monotonic_ns, process_time
+from time import monotonic
 
 import gevent
-import msgspec
 import psutil
 from gevent.event import AsyncResult
 
-from bench.results import Measured
+from bench.clients.job import DIAL_EVERY_S, Window
 from bench.workload import Job, offset
 
-__all__ = ["Gate", "Window", "finish", "read_job", "run"]
+__all__ = ["Gate", "run"]
 
-DIAL_EVERY_S = 0.004
 OPEN_WITHIN_S = 60.0
-
-
-class Window(msgspec.Struct):
-    """The stretch of time that was measured."""
-
-    connect_s: float = 0.0
-    began: int = 0
-    ended: int = 0
-    cpu_s: float = 0.0
-    memory_bytes: int = 0
 
 
 class Gate:
@@ -54,13 +39,6 @@ class Gate:
     def fail(self, greenlet: "gevent.Greenlet[..., None]") -> None:
         """A caller could not come."""
         self._open.set_exception(greenlet.exception)
-
-
-def read_job() -> Job:
-    """The job, as the runner gives it on stdin; from now on this process stays on its core."""
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    os.sched_setaffinity(0, {job.core})
-    return job
 
 
 def run(
@@ -89,40 +67,10 @@ def run(
     window.connect_s = monotonic() - dialling
     gevent.sleep(job.warm_up_s)
     with watched or nullcontext():
-        _measure(window, job.seconds)
+        window.begin()
+        gevent.sleep(job.seconds)
+        window.end()
     window.memory_bytes = process.memory_info().rss - before
     assert not any(greenlet.ready() for greenlet in callers), "a session was lost"
     gevent.killall(callers)
     return window
-
-
-def _measure(window: Window, seconds: float) -> None:
-    """The runner is told when it begins and when it ends: it measures the endpoint's share."""
-    window.began, cpu = monotonic_ns(), process_time()
-    print("began", flush=True)
-    gevent.sleep(seconds)
-    window.ended, window.cpu_s = monotonic_ns(), process_time() - cpu
-    print("ended", flush=True)
-
-
-def finish(
-    job: Job,
-    window: Window,
-    *,
-    frames: int,
-    lateness: tuple[float, float],
-    first_audio: dict[str, int],
-) -> None:
-    """Leave what was found where the runner looks for it."""
-    measured = Measured(
-        began=window.began,
-        ended=window.ended,
-        cpu_s=window.cpu_s,
-        frames=frames,
-        lateness_p50_s=lateness[0],
-        lateness_p99_s=lateness[1],
-        first_audio=first_audio,
-        connect_s=window.connect_s,
-        memory_bytes=window.memory_bytes,
-    )
-    Path(job.folder, "measured.json").write_bytes(msgspec.json.encode(measured))

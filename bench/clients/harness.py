@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
-from bench.clients.crowd import Gate, finish, read_job, run
+from bench.clients.crowd import Gate, run
+from bench.clients.job import read_job
+from bench.clients.recorded import leave_recorded
 from bench.workload import utterance
 from harness.call import Call
 from harness.corpus import load_corpus
 from harness.health import HealthMonitor
 from harness.options import parse_workload
 from harness.realtime.dialects import parse_endpoint
-from harness.records import Health, Identity, LagHistogram, Turn
+from harness.records import Identity
 from harness.sinks.rundir import RunDirectory
 
 __all__: list[str] = []
@@ -27,8 +27,9 @@ __all__: list[str] = []
 def main() -> None:
     job = read_job()
     directory = RunDirectory.create(Path(job.folder), {})
-    workload = parse_workload({"listen": "done", "pause": "0ms", **job.options})
-    endpoint = parse_endpoint(job.url, model=workload.model)
+    given = {"listen": "done", "pause": "0ms", "ca_file": job.ca_file, **job.options}
+    workload = parse_workload(given)
+    endpoint = parse_endpoint(job.url, model=workload.model, ca_file=workload.ca_file)
     corpus, said = load_corpus(), utterance(job.utterance)
 
     def talk(caller: int, gate: Gate) -> None:
@@ -47,14 +48,7 @@ def main() -> None:
 
     window = run(job, talk, _watched(directory))
     directory.close()
-    lateness = _lateness(directory.path)
-    finish(
-        job,
-        window,
-        frames=lateness.count,
-        lateness=(lateness.quantile(0.5), lateness.quantile(0.99)),
-        first_audio=_first_audio(directory.path),
-    )
+    leave_recorded(job, window, directory.path)
 
 
 @contextmanager
@@ -63,23 +57,6 @@ def _watched(directory: RunDirectory) -> Iterator[None]:
     monitor.start()
     yield
     monitor.stop()
-
-
-def _lateness(run: Path) -> LagHistogram:
-    whole = LagHistogram()
-    for line in (run / "health.jsonl").read_bytes().splitlines():
-        whole.merge(msgspec.json.decode(line, type=Health).frame_lateness)
-    return whole
-
-
-def _first_audio(run: Path) -> dict[str, int]:
-    lines = (run / "turns.jsonl").read_bytes().splitlines()
-    turns = [msgspec.json.decode(line, type=Turn) for line in lines]
-    return {
-        turn.response_ids[0]: at
-        for turn in turns
-        if turn.response_ids and (at := turn.marks.get("first_audio")) is not None
-    }
 
 
 if __name__ == "__main__":

@@ -7,26 +7,18 @@ speaks too slowly, and would have less to do.
 
 import base64
 import json
-from array import array
+from collections.abc import Callable
 from time import monotonic_ns, sleep
 from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
 
-from bench.clients.crowd import Gate, finish, run
+from bench.clients.crowd import Gate, run
+from bench.clients.notes import SESSION, Notes, leave
 from bench.workload import FRAME_NS, Job, frames
 
-__all__ = ["Caller", "Line", "Notes", "measure"]
-
-SESSION = {
-    "type": "realtime",
-    "output_modalities": ["audio"],
-    "audio": {
-        "input": {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": None},
-        "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "alloy"},
-    },
-}
+__all__ = ["Caller", "Line", "measure"]
 
 
 class Line(Protocol):
@@ -40,15 +32,6 @@ class Line(Protocol):
 
     def close(self) -> None:
         """Hang up."""
-
-
-class Notes:
-    """What the callers of a process note down: instants and durations in ns."""
-
-    def __init__(self) -> None:
-        self.sent_at = array("q")
-        self.late = array("q")
-        self.first_audio: dict[str, int] = {}
 
 
 class Caller:
@@ -108,12 +91,12 @@ class Caller:
         self._line.send(json.dumps(event))
 
 
-def measure(job: Job, dial: Any) -> None:
-    """Measure such callers; ``dial`` opens a line to a URL."""
+def measure(job: Job, dial: Callable[[str, str | None], Any]) -> None:
+    """Measure such callers; ``dial`` opens a line to a URL, trusting an authority's file."""
     notes, audio = Notes(), frames(job.utterance)
 
     def call(caller: int, gate: Gate) -> None:
-        line = dial(job.url)
+        line = dial(job.url, job.ca_file)
         one = Caller(line, audio, notes)
         one.configure()
         listening = gevent.spawn(one.listen)
@@ -123,20 +106,4 @@ def measure(job: Job, dial: Any) -> None:
         finally:
             listening.kill()
 
-    window = run(job, call)
-    late = sorted(
-        late
-        for at, late in zip(notes.sent_at, notes.late, strict=True)
-        if window.began <= at < window.ended
-    )
-    finish(
-        job,
-        window,
-        frames=len(late),
-        lateness=(_quantile(late, 0.5), _quantile(late, 0.99)),
-        first_audio=notes.first_audio,
-    )
-
-
-def _quantile(ordered: list[int], q: float) -> float:
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] / 1e9
+    leave(job, run(job, call), notes)

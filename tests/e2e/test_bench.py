@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = ["harness", "websockets.sync", "websocket-client"]
+CLIENTS = ["worker+tls", "picows+tls", "websocket-client+tls", "websockets.sync", "harness"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
@@ -14,23 +14,33 @@ pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 def bench(*options):
     command = [sys.executable, "-m", "bench", *options]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
     )
 
 
 def test_each_client_is_measured_against_the_truth_of_the_endpoint_it_talked_to(tmp_path):
-    file = tmp_path / "bench.json"
+    file, page = tmp_path / "bench.json", tmp_path / "bench.md"
 
-    done = bench("--quick", "--json", str(file))
+    done = bench(
+        *("--quick", "--clients", ",".join(CLIENTS), "--growth", ""),
+        *("--json", str(file), "--markdown", str(page)),
+    )
 
     assert done.returncode == 0, done.stderr
-    runs = json.loads(file.read_text())["runs"]
-    assert [run["client"] for run in runs] == CLIENTS
-    for run in runs:
-        assert run["turns"] > 0
+    found = json.loads(file.read_text())
+    assert [run["client"] for run in found["runs"]] == CLIENTS
+    for run in found["runs"]:
+        assert run["turns"] >= 2
+        assert run["unmatched"] == 0
         assert 0 < run["ttfa_error_p50_ms"] < 1000  # heard after it was sent
         assert 0 < run["cpu"] < 1000
+        assert 0.5 < run["spoken"] < 1.5
         assert run["client"] in done.stdout
+        assert f"| {run['client']} |" in page.read_text()
+    assert [run["verdict"] for run in found["runs"] if run["client"] != "worker+tls"] == [""] * 4
+    assert found["runs"][0]["verdict"] in ("VALID", "SUSPECT", "INVALID")
+    assert [(one["tls"], one["sessions"]) for one in found["connects"]] == [(False, 4), (True, 4)]
+    assert found["machine"] in page.read_text()
 
 
 def test_single_events_are_priced(tmp_path):
@@ -39,7 +49,7 @@ def test_single_events_are_priced(tmp_path):
     done = bench("--events", "--json", str(file))
 
     assert done.returncode == 0, done.stderr
-    costs = {cost["name"]: cost["ns"] for cost in json.loads(file.read_text())}
+    costs = {cost["name"]: cost["ns"] for cost in json.loads(file.read_text())["events"]}
     assert len(costs) == 6
     assert all(ns > 100 for ns in costs.values())
 
