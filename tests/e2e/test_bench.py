@@ -64,7 +64,7 @@ def test_a_simulated_endpoint_says_how_late_it_was(tmp_path):
     assert [cost["load"]["duty"] for cost in costs] == ["push to talk", "open microphone"]
     for cost in costs:
         assert cost["load"]["sessions"] == 4
-        assert cost["answers"] >= 4
+        assert cost["answers"] >= 2
         assert 0 <= cost["late_p50_ms"] <= cost["late_p99_ms"] <= cost["late_max_ms"]
         assert 0 < cost["cpu"] < 1
 
