@@ -7,13 +7,13 @@ who issued it: a host typed into a web form must not be a way to collect keys.
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 
 from harness.realtime.configuration import session_update
+from harness.realtime.hosts import is_loopback, is_private, take_apart, vendor_of
 from harness.realtime.keys import KEY_VARIABLES, Secret, resolve_key
 
 __all__ = [
@@ -60,18 +60,6 @@ DIALECTS = {
 }
 """By name; compatible servers speak ``openai``."""
 
-_VENDOR_HOSTS = {
-    "openai.com": "openai",
-    "openai.azure.com": "azure",
-    "cognitiveservices.azure.com": "azure",
-    "services.ai.azure.com": "azure",
-    "openai.azure.us": "azure",
-    "openai.azure.cn": "azure",
-}
-
-_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-_PRIVATE_NAMES = (".local", ".internal", ".lan", ".home.arpa", ".svc", ".localdomain")
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHORTEST_SECRET = 8  # a header may well say "1" or "Bearer"
 _AUTHORIZING = frozenset({"authorization", "api-key"})
@@ -154,19 +142,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def loopback(self) -> bool:
         """Whether it is on this machine."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     @property
     def private(self) -> bool:
         """Whether it is on a network of one's own, this machine included."""
-        if (address := _address(self.host)) is not None:
-            return address.is_private or address.is_link_local
-        return self.loopback or "." not in self.host or self.host.endswith(_PRIVATE_NAMES)
+        return is_private(self.host)
 
     @property
     def vendor(self) -> bool:
         """Whether it is a vendor's own, which costs money and takes no one without a key."""
-        return _vendor_of(self.host) is not None
+        return vendor_of(self.host) is not None
 
     def dial(self) -> Dial:
         """URL, headers and subprotocols, secrets in clear."""
@@ -198,16 +184,6 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         for secret in {self.api_key.reveal(), self.query.reveal(), *secrets} - {""}:
             text = text.replace(secret, "***")
         return text
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """A host as the user wrote it, taken apart."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    query: str
 
 
 def parse_endpoint(
@@ -244,7 +220,7 @@ def parse_endpoint(
             is one line without a secret.
 
     """
-    place = _take_apart(host)
+    place = take_apart(host)
     chosen = dialect_of(host, dialect)
     default = DIALECTS[chosen].path
     path = default if place.path == "/" else place.path
@@ -262,7 +238,7 @@ def parse_endpoint(
         auth=auth,
     )
     trusted = given_host is None or place.host in {
-        _take_apart(known).host for known in (given_host, send_key_to) if known
+        take_apart(known).host for known in (given_host, send_key_to) if known
     }
     return _with_key_or_refused(_withhold(endpoint, trusted))
 
@@ -275,12 +251,12 @@ def dialect_of(host: str, dialect: str = "auto") -> str:
         ValueError: If there can be no such host or dialect.
 
     """
-    place = _take_apart(host)
+    place = take_apart(host)
     if dialect != "auto":
         if dialect not in DIALECTS:
             raise ValueError(f"dialect must be auto, {', '.join(DIALECTS)}, not {dialect!r}")
         return dialect
-    if _vendor_of(place.host) != "azure":
+    if vendor_of(place.host) != "azure":
         return "openai"
     dated = place.path == DIALECTS["azure-preview"].path or "api-version" in place.query
     return "azure-preview" if dated else "azure"
@@ -292,7 +268,7 @@ def _withhold(endpoint: Endpoint, trusted: bool) -> Endpoint:
     if not trusted and endpoint.headers:
         notices.append(f"{host} is not the host given at start: --header values are not sent to it")
         kept = msgspec.structs.replace(kept, headers=())
-    issuer = _vendor_of(host) == DIALECTS[endpoint.dialect].vendor
+    issuer = vendor_of(host) == DIALECTS[endpoint.dialect].vendor
     if endpoint.api_key and not (trusted or issuer):
         notices.append(
             f"{host} is not the host given at start: dialling without the API key "
@@ -306,7 +282,7 @@ def _withhold(endpoint: Endpoint, trusted: bool) -> Endpoint:
 
 
 def _with_key_or_refused(endpoint: Endpoint) -> Endpoint:
-    vendor = _vendor_of(endpoint.host)
+    vendor = vendor_of(endpoint.host)
     if vendor is not None and endpoint.scheme == "ws":
         raise ValueError(f"{endpoint.host} speaks TLS only: write wss://{endpoint.host}")
     if vendor is not None and not endpoint.api_key and not _authorizes(endpoint.headers):
@@ -315,83 +291,12 @@ def _with_key_or_refused(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def _take_apart(text: str) -> _Place:
-    text = text.strip()
-    if not text.isprintable() or any(c.isspace() for c in text):
-        raise ValueError("a host holds no spaces or line breaks")
-    written, separator, rest = text.partition("://")
-    scheme = _SCHEMES.get(written.lower(), "") if separator else ""
-    if separator and not scheme:
-        raise ValueError(f"a host begins with wss://, ws://, https:// or http://, not {written}://")
-    try:
-        parts = urlsplit("//" + (rest if separator else text))
-        name, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise ValueError(f"{_shown(text)} is no host: write it like wss://host:port") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("a host holds no user or password: send them by --header")
-    if parts.fragment or port == 0 or parts.netloc.endswith(":") or parts.path.startswith("//"):
-        raise ValueError(f"{_shown(text)} is no host: write it like wss://host:port")
-    name = _checked_name(name, text)
-    scheme = scheme or ("ws" if _is_loopback(name) else "wss")
-    return _Place(
-        scheme,
-        name,
-        port or (443 if scheme == "wss" else 80),
-        quote(parts.path.rstrip("/") or "/", safe="/%:@!$&'()*+,;=~"),
-        quote(parts.query, safe="/%:@!$&'()*+,;=~?"),
-    )
-
-
-def _checked_name(name: str, text: str) -> str:
-    """A host name in lower case and ASCII, or an address."""
-    name = name.rstrip(".")
-    if _address(name) is not None:
-        return name
-    try:
-        ascii_name = name.encode("idna").decode() if not name.isascii() else name
-    except UnicodeError:
-        ascii_name = ""
-    # Resolvers take "8000" or "127.1" for an address; whoever wrote it meant something else.
-    if not _NAME.fullmatch(ascii_name) or ascii_name.rpartition(".")[2].isdigit():
-        raise ValueError(f"{_shown(text)} is no host: write it like wss://host:port")
-    return ascii_name
-
-
 def _checked_header(name: str, value: str) -> tuple[str, Secret]:
     if not _HEADER_NAME.fullmatch(name):
         raise ValueError("the name of a header holds characters that none may have")
     if not value.isascii() or not value.isprintable():
         raise ValueError(f"the value of header {name} holds characters that no header may carry")
     return name, Secret(value)
-
-
-def _shown(text: str) -> str:
-    """A host as it may be repeated to the user: a key can stand in what is left out."""
-    return repr("…" if "@" in text else text.partition("?")[0][:100])
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _is_loopback(host: str) -> bool:
-    if (address := _address(host)) is not None:
-        return address.is_loopback
-    return host == "localhost" or host.endswith(".localhost")
-
-
-def _vendor_of(host: str) -> str | None:
-    """Whose host it is, if it is a vendor's own."""
-    for suffix, vendor in _VENDOR_HOSTS.items():
-        if host == suffix or host.endswith("." + suffix):
-            return vendor
-    return None
 
 
 def _authorizes(headers: tuple[tuple[str, Secret], ...]) -> bool:
