@@ -29,27 +29,54 @@ from harness.simulator.truth import TruthLog
 __all__ = ["add_arguments", "run"]
 
 _KEY_VARIABLE = "REALTIME_SIMULATOR_KEY"
+_EXAMPLES = """\
+examples:
+  realtime-harness simulate --profile flaky
+      mostly fine: every few calls something goes wrong
+  realtime-harness simulate --ttfa 'lognormal(300ms, 0.3)' --speed 2 --capacity 20
+      beyond 20 answers at a time, callers wait their turn
+  realtime-harness simulate --fault 'disconnect:1006=5%' --fault 'drop:response.done=1%'
+      connections break in mid-answer, and some answers never end
+  realtime-harness simulate --tool-rate 1 --tool-calls 2 --filler-rate 0.5
+      a session with tools has one or two called in each turn, after a word or at once
+
+A profile is a TOML file of these options, with faults in a table of their own:
+  ttfa = "lognormal(450ms, 0.3)"
+  [faults]
+  "refuse:429" = "1%"
+
+Any client of the protocol may call it. That of the openai package, for instance:
+  AsyncOpenAI(api_key="none", websocket_base_url="ws://127.0.0.1:8765/v1")
+Beside it: / shows totals, /totals tells them as JSON, /metrics to Prometheus; /healthz says ok."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    parser.usage = "%(prog)s [options]"
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="Address to listen on; not this machine alone: 0.0.0.0")
-    add("--port", type=_port, default=8765, help="Port to listen on; 0 takes any free one")
     add(
         "--profile",
         metavar="NAME",
         help=f"What it is like: {', '.join(shipped_profiles())}, or a TOML file; options given "
         "beside it win, faults add to its own",
     )
-    add_options(parser)
     add("--list-faults", action="store_true", help="Tell what can go wrong, and end")
+    add_options(parser)
+    _add_server_options(parser.add_argument_group("Where, and for whom"))
+
+
+def _add_server_options(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--host", default="127.0.0.1", help="Address to listen on (default: 127.0.0.1)")
+    add("--port", type=_port, default=8765, help="Port; 0 takes any free one (default: 8765)")
     add(
         "--api-key",
         metavar="KEY",
-        help=f"Key that clients must show; better given in {_KEY_VARIABLE}",
+        help=f"Key that clients must show, as bearer, api-key header or subprotocol; better given "
+        f"in {_KEY_VARIABLE} (default: everyone may come in)",
     )
-    add("--truth", type=Path, metavar="FILE", help="Log of what was sent when, JSON lines")
     add(
         "--tls",
         type=Path,
@@ -58,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--cert", type=Path, metavar="FILE", help="Certificate (PEM): serve wss")
     add("--key", type=Path, metavar="FILE", help="Private key of the certificate (PEM)")
+    add("--truth", type=Path, metavar="FILE", help="Log of what was sent when, JSON lines")
     add("--until-stdin-closes", action="store_true", help="End when stdin does, or a signal comes")
 
 
