@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from locusts import ROOT, Running, wait_until
 
+from harness.simulator.phrases import phrases
+
 pytestmark = pytest.mark.e2e
 
 BIN = Path(sys.executable).parent
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
 
 
@@ -39,7 +42,9 @@ def checkout(tmp_path_factory):
 @pytest.fixture(scope="module")
 def target(checkout):
     """The README's simulator, on any free port."""
-    with Running(command("realtime-harness simulate", port=("8765", "0")), checkout) as simulator:
+    with Running(
+        command("realtime-harness simulate --port", port=("8765", "0")), checkout
+    ) as simulator:
         yield simulator.wait_for(r"listening on (ws://[\d.:]+)")[1]
 
 
@@ -85,3 +90,14 @@ def test_a_headless_run_is_reported_and_judged(checkout, target):
     # A handful of turns is too few to carry the 95th percentile: the objective is undecidable.
     run(second, checkout, code=2)
     assert "ttfa:p95" in run(command("realtime-harness check"), checkout, code=2)
+
+
+def test_the_client_shown_hears_an_answer(checkout):
+    (shown,) = re.findall(r"```python\n(import asyncio\n.*?)```", README, re.DOTALL)
+    arguments = command("realtime-harness simulate --profile", port=("8766", "0"))
+    with Running(arguments, checkout) as simulator:
+        url = simulator.wait_for(r"listening on (ws://[\d.:]+)")[1]
+        client = shown.replace("ws://127.0.0.1:8766", url)
+        said = run([sys.executable, "-c", client], checkout)
+
+    assert said.strip() in {" ".join(phrase.words) for phrase in phrases("speech")}

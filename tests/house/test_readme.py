@@ -33,9 +33,8 @@ def test_links_lead_somewhere(target):
     assert (ROOT / target).exists()
 
 
-def test_the_locustfile_shown_is_python():
-    (shown,) = re.findall(r"```python\n(.*?)```", README, re.S)
-
+@pytest.mark.parametrize("shown", re.findall(r"```python\n(.*?)```", README, re.S))
+def test_code_shown_is_python(shown):
     compile(shown, "README.md", "exec")
 
 
