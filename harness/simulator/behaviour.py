@@ -192,13 +192,11 @@ class SimulatedSession:
             case ClearBuffer():
                 self._listening.clear()
             case CreateResponse():
-                self._responses.create(parse_params(event.response), self._config, at)
+                self._responses.create(parse_params(event.response, self._config), self._config, at)
             case CancelResponse():
                 self._responses.cancel(event.response_id, at)
             case UpdateSession():
-                self._config = updated(self._config, event.session)
-                self._listening.configure(self._config)
-                self._place.say("session.updated", session=self._resource())
+                self._configure(updated(self._config, event.session))
             case CreateItem():
                 self._create_item(event, at)
             case RetrieveItem():
@@ -209,6 +207,16 @@ class SimulatedSession:
                 self._place.say("conversation.item.deleted", item_id=event.item_id)
             case TruncateItem():
                 self._truncate(event)
+
+    def _configure(self, config: SessionConfig) -> None:
+        if config.audio.output.voice != self._config.audio.output.voice and (
+            self._conversation.has_spoken
+        ):
+            text = "Cannot update a conversation's voice if assistant audio is present."
+            raise Refusal("cannot_update_voice", text, "session.audio.output.voice")
+        self._config = config
+        self._listening.configure(config)
+        self._place.say("session.updated", session=self._resource())
 
     def _create_item(self, event: CreateItem, at: int) -> None:
         wire = checked_item(event.item, self._place.new_item_id())

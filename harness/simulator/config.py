@@ -97,6 +97,11 @@ class AudioOutput(_Part, frozen=True):
     voice: str | dict[str, Any] = "alloy"
     speed: Annotated[float, Meta(ge=0.25, le=1.5)] = 1.0
 
+    @property
+    def audio_format(self) -> AudioFormat:
+        """The same as bytes are counted."""
+        return _format(self.format)
+
 
 class Audio(_Part, frozen=True):
     """Audio both ways."""
@@ -144,11 +149,6 @@ class SessionConfig(_Part, frozen=True):
         return _format(self.audio.input.format)
 
     @property
-    def output_format(self) -> AudioFormat:
-        """What the caller is sent."""
-        return _format(self.audio.output.format)
-
-    @property
     def vad(self) -> ServerVad | SemanticVad | None:
         """Who decides that the caller has finished; ``None`` is the caller."""
         return self.audio.input.turn_detection
@@ -181,6 +181,10 @@ class ResponseParams(_Part, frozen=True):
     tools: list[dict[str, Any]] | None = None
     audio: ResponseAudio | None = None
 
+    def output_in(self, config: SessionConfig) -> AudioOutput:
+        """Format and voice of the response, in a session of that configuration."""
+        return config.audio.output if self.audio is None else self.audio.output
+
 
 def updated(config: SessionConfig, patch: dict[str, Any]) -> SessionConfig:
     """
@@ -210,15 +214,19 @@ def _merged_audio(config: SessionConfig, patch: dict[str, Any]) -> dict[str, Any
     }
 
 
-def parse_params(raw: dict[str, Any] | None) -> ResponseParams:
+def parse_params(raw: dict[str, Any] | None, config: SessionConfig) -> ResponseParams:
     """
-    The parameters of a response.
+    The parameters of a response; what they leave open of its audio is as in the session.
 
     Raises:
         Refusal: If the API would not take them.
 
     """
-    return _convert(raw or {}, ResponseParams, "response")
+    raw = raw or {}
+    if isinstance(raw.get("audio"), dict):
+        audio = _merged_audio(config, raw["audio"])
+        raw = {**raw, "audio": {side: audio[side] for side in {"output", *raw["audio"]}}}
+    return _convert(raw, ResponseParams, "response")
 
 
 def _convert(raw: object, to: type[_Config], within: str) -> _Config:

@@ -79,6 +79,13 @@ class Conversation:
         return self._items[last_id].wire if last_id else {}
 
     @property
+    def has_spoken(self) -> bool:
+        """Whether the endpoint has said anything aloud."""
+        return any(
+            item.seconds and item.wire.get("role") == "assistant" for item in self._items.values()
+        )
+
+    @property
     def tokens(self) -> Tokens:
         """Of the whole context."""
         return sum((item.tokens for item in self._items.values()), Tokens())

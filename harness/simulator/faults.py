@@ -36,6 +36,7 @@ class Scope(StrEnum):
 
     HANDSHAKE = "handshake"
     SESSION = "session"
+    UTTERANCE = "utterance"
     RESPONSE = "response"
     MESSAGE = "message"
 
@@ -59,6 +60,7 @@ FAULTS = {
         FaultKind("no-session", Scope.SESSION, (), "nothing at all is said after the upgrade"),
         FaultKind("hang-up", Scope.SESSION, ("1006", "1000", "1011"), "the connection ends within 10 s, whatever goes on"),
         FaultKind("slow-read", Scope.SESSION, (TIME, "1s"), "what the client sends is read only once in so long"),
+        FaultKind("no-transcript", Scope.UTTERANCE, (), "what was said is answered, but its transcription fails"),
         FaultKind("disconnect", Scope.RESPONSE, ("1006", "1000", "1011"), "the connection ends at any point of an answer"),
         FaultKind("no-answer", Scope.RESPONSE, (), "a response is created, and nothing follows"),
         FaultKind("stop", Scope.RESPONSE, (), "an answer stops in the middle and never ends"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.simulator.config import ServerVad, SessionConfig
 from harness.simulator.conversation import Item
 from harness.simulator.detector import SpeechStarted, SpeechStopped
+from harness.simulator.faults import Scope
 from harness.simulator.inbound import MAX_APPEND
 from harness.simulator.input_buffer import InputBuffer
 from harness.simulator.refusal import Refusal
@@ -41,6 +42,7 @@ class Listening:
         self._input = InputBuffer(config)
         self._speech: tuple[str, int] | None = None  # item and start of what is being said
         self._idle: Entry | None = None  # what happens if nothing is said
+        self._utterances = 0  # that were to be transcribed
 
     def configure(self, config: SessionConfig) -> None:
         """Listen as ``config`` says from now on."""
@@ -134,8 +136,18 @@ class Listening:
         wire = self._commit_item(item_id, seconds)
         asked = self._config.audio.input.transcription
         if asked is not None:
-            script = transcription(wire, seconds, asked, self._place.messages, at)
+            fails = self._is_unheard(at)
+            script = transcription(wire, seconds, asked, self._place.messages, at, fails=fails)
             self._place.agenda.follow(script, at)
+
+    def _is_unheard(self, at: int) -> bool:
+        """Whether what was just said can't be transcribed."""
+        endpoint, place = self._place.endpoint, self._place
+        self._utterances += 1
+        fault = endpoint.faults.strike(Scope.UTTERANCE, place.ordinal, self._utterances)
+        if fault is not None:
+            endpoint.struck(fault, place.session_id, at)
+        return fault is not None
 
     def _commit_item(self, item_id: str, seconds: float) -> dict[str, object]:
         item = Item(

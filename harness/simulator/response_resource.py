@@ -45,7 +45,7 @@ def ended(
 
 
 def _resource(request: Request, status: str, output: Sequence[Item]) -> dict[str, Any]:
-    said = request.config.audio.output
+    said = request.params.output_in(request.config)
     return {
         "object": "realtime.response",
         "id": request.id,

@@ -197,7 +197,7 @@ class Responses:
             config=config,
             params=params,
             answer=answer,
-            track=endpoint.track(answer.phrase, config.output_format),
+            track=endpoint.track(answer.phrase, params.output_in(config).audio_format),
             conversation=place.conversation,
             context=context,
             cached=self._cached.at_most(context),
@@ -235,9 +235,10 @@ def _context(conversation: Conversation, params: ResponseParams, config: Session
         read = conversation.tokens
     else:
         items = [
-            Item(checked_item(raw, "", f"response.input[{index}]"))
+            conversation.retrieve(str(raw.get("id")))
+            if raw.get("type") == "item_reference"
+            else Item(checked_item(raw, "", f"response.input[{index}]"))
             for index, raw in enumerate(params.input)
-            if raw.get("type") != "item_reference"
         ]
         read = sum((item.tokens for item in items), Tokens())
     instructions = params.instructions or config.instructions

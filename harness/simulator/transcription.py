@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["transcription"]
 
+_FAILED = {
+    "type": "transcription_error",
+    "code": "audio_unintelligible",
+    "message": "The audio could not be transcribed.",
+}
 _TAKES_NS = 150_000_000
 _TEXT = "I would like to book a table for two tonight if you still have one left please"
 _WORDS = _TEXT.split()
@@ -21,15 +26,24 @@ _WORDS_PER_SECOND = 2.6
 
 
 def transcription(
-    wire: dict[str, Any], seconds: float, config: Transcription, messages: Messages, at: int
+    wire: dict[str, Any],
+    seconds: float,
+    config: Transcription,
+    messages: Messages,
+    at: int,
+    *,
+    fails: bool = False,
 ) -> Script:
-    """The transcript of one item, some time after it was committed at ``at``."""
+    """The transcript of one item, or its failure, some time after it was committed at ``at``."""
     place = {"item_id": wire["id"], "content_index": 0}
     count = max(1, round(seconds * _WORDS_PER_SECOND))
     text = " ".join(_WORDS[n % len(_WORDS)] for n in range(count))
-    yield at + _TAKES_NS
-    wire["content"][0]["transcript"] = text
     kind = "conversation.item.input_audio_transcription"
+    yield at + _TAKES_NS
+    if fails:
+        yield messages.event(f"{kind}.failed", **place, error=_FAILED)
+        return
+    wire["content"][0]["transcript"] = text
     yield messages.event(f"{kind}.delta", **place, delta=text)
     yield messages.event(
         f"{kind}.completed", **place, transcript=text, usage=_usage(config.model, seconds, text)

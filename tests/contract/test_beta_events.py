@@ -21,8 +21,9 @@ UNTOLD = {
 TOOL = {"type": "function", "name": "get_weather", "parameters": {}}
 
 
-def caller(**session):
-    caller = Dialogue(asks_for_beta=True, model="gpt-realtime", answer="1s", filler_rate=1.0)
+def caller(*faults, **session):
+    options = {"answer": "1s", "filler_rate": 1.0, "faults": faults}
+    caller = Dialogue(asks_for_beta=True, model="gpt-realtime", **options)
     caller.send("session.update", session=session_update(dialect="beta", **session))
     return caller
 
@@ -41,7 +42,9 @@ def push_to_talk():
 
 
 def open_microphone():
-    talking = caller(turn_detection="server_vad")
+    talking = caller(
+        "no-transcript=100%", turn_detection="server_vad", transcription="gpt-4o-transcribe"
+    )
     talking.append(speech(0.5) + silence(3.0))
     return talking
 
@@ -61,7 +64,6 @@ def typed():
 
 CONVERSATIONS = (push_to_talk, open_microphone, typed)
 NEVER_SENT = {
-    "conversation.item.input_audio_transcription.failed",
     "output_audio_buffer.cleared",
     "output_audio_buffer.started",
     "output_audio_buffer.stopped",

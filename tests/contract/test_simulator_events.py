@@ -45,7 +45,13 @@ def open_microphone():
 
 
 def semantic():
-    caller = Dialogue(configure={"turn_detection": {"type": "semantic_vad", "eagerness": "high"}})
+    caller = Dialogue(
+        configure={
+            "turn_detection": {"type": "semantic_vad", "eagerness": "high"},
+            "input": {"transcription": {"model": "whisper-1"}},
+        },
+        faults=["no-transcript=100%"],
+    )
     caller.append(speech(0.5) + silence(3.0))
     return caller
 
@@ -145,7 +151,6 @@ CONVERSATIONS = (
 NEVER_SENT = {
     "conversation.created",
     "conversation.item.created",
-    "conversation.item.input_audio_transcription.failed",
     "conversation.item.input_audio_transcription.segment",
     "input_audio_buffer.dtmf_event_received",
     "output_audio_buffer.cleared",

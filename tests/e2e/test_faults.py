@@ -125,6 +125,7 @@ SURVIVED = [
     ("corrupt:response.done", {"bad_field", "missing_field"}),
     ("fragment:*", set()),
     ("slow-read:300ms", set()),
+    ("no-transcript", set()),
 ]
 LOSSES = [f"drop:{DELTA}", f"cut:{DELTA}", f"corrupt:{DELTA}"]
 OVERSIZE, TEXT_ONLY, STALE = f"oversize:{DELTA}", "text-only", "stale"
@@ -197,7 +198,7 @@ def test_a_turn_that_fails_and_a_call_that_goes_on(fault, landing):
 
 @pytest.mark.parametrize(("fault", "deviations"), SURVIVED)
 def test_what_a_call_survives(fault, deviations):
-    crowd = Crowd(f"{fault}=50%")
+    crowd = Crowd(f"{fault}=50%", transcription="whisper-1")
 
     assert crowd.totals["faults"][fault] > 0
     assert {turn.outcome for turn in crowd.turns} == {Outcome.COMPLETED}

@@ -233,6 +233,61 @@ def test_a_cap_on_tokens_cuts_an_answer_short():
     assert len(of("response.output_audio.delta", heard)) == 10  # 20 tokens a second
 
 
+def test_a_response_may_have_a_format_and_a_voice_of_its_own():
+    caller = Dialogue(configure={"output": {"format": {"type": "audio/pcmu"}}}, answer="1s")
+
+    output = {"format": {"type": "audio/pcm", "rate": 24000}}
+    caller.send("response.create", response={"audio": {"output": output}})
+    pcm = caller.wait(5000)
+    caller.send("response.create", response={"audio": {"output": {"voice": "sage"}}})
+    pcmu = caller.wait(5000)
+
+    def said(heard):
+        deltas = [event["delta"] for event in of("response.output_audio.delta", heard)]
+        return sum(len(base64.b64decode(delta)) for delta in deltas)
+
+    assert (said(pcm), said(pcmu)) == (48_000, 8_000)
+    told = [heard[-1]["response"]["audio"]["output"] for heard in (pcm, pcmu)]
+    assert told == [
+        {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "alloy"},
+        {"format": {"type": "audio/pcmu"}, "voice": "sage"},
+    ]
+
+
+def test_the_voice_stays_once_it_was_heard(caller):
+    output = {"output": {"voice": "sage"}}
+    session = {"type": "realtime", "audio": output}
+    assert not of("error", caller.send("session.update", session=session))
+    caller.say()
+    caller.wait(5000)
+
+    assert not of("error", caller.send("session.update", session=session))
+    session["audio"] = {"output": {"voice": "ash"}}
+    error = error_of(caller.send("session.update", session=session))
+    assert (error["code"], error["param"]) == (
+        "cannot_update_voice",
+        "session.audio.output.voice",
+    )
+
+
+def test_a_response_to_given_items_reads_those_alone(caller):
+    caller.say()
+    caller.wait(5000)
+    item_id = caller.last("input_audio_buffer.committed")["item_id"]
+    referred = {"type": "item_reference", "id": item_id}
+    options = {"conversation": "none", "instructions": "Hm."}
+
+    caller.send("response.create", response={**options, "input": [referred]})
+    caller.wait(5000)
+    read = caller.last("response.done")["response"]["usage"]["input_token_details"]
+    error = error_of(
+        caller.send("response.create", response={**options, "input": [{**referred, "id": "x"}]})
+    )
+
+    assert read["audio_tokens"] == 5  # of half a second
+    assert error["code"] == "item_retrieve_invalid_item_id"
+
+
 def test_usage_grows_with_the_conversation_and_what_was_read_before_is_cached():
     caller = Dialogue(configure={"instructions": "x" * 40}, answer="1s")
     usages = []

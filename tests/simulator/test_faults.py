@@ -243,6 +243,23 @@ def test_audio_may_go_on_after_a_cancel():
     assert caller.truths[0].audio_s == pytest.approx(before / 10)
 
 
+def test_what_was_said_may_be_answered_but_not_transcribed():
+    asked = {"input": {"transcription": {"model": "whisper-1"}}}
+    caller = Dialogue(configure=asked, faults=["no-transcript=50%"])
+    for _ in range(20):
+        caller.say()
+        caller.wait(10_000)
+
+    kind = "conversation.item.input_audio_transcription"
+    failed, told = of(f"{kind}.failed", caller.heard), of(f"{kind}.completed", caller.heard)
+    assert len(failed) + len(told) == 20
+    assert caller.endpoint.totals.faults == {"no-transcript": len(failed)}
+    assert failed[0]["error"]["code"] == "audio_unintelligible"
+    item = caller.send("conversation.item.retrieve", item_id=failed[0]["item_id"])[0]["item"]
+    assert item["content"][0]["transcript"] is None
+    assert {truth.status for truth in caller.truths} == {"completed"}
+
+
 def test_an_answer_may_be_text_although_audio_was_asked_for():
     caller = answered("text-only")
 
