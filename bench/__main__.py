@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.table import Table
 
 from bench.beside import COMPARED, Found, Program, as_page, measure, measure_events, show
 from bench.page import write_part
@@ -59,28 +60,25 @@ def _program(options: argparse.Namespace) -> Program:
 
 
 def _master(console: Console, options: argparse.Namespace) -> int:
-    from bench.swarm.master import master_cost, master_table
+    from bench.large import master_costs, master_table
 
-    costs = []
-    for workers in options.workers:
-        costs.append(master_cost(workers, options.sessions_each, options.seconds, _cores()[0]))
-        print(f"{workers} workers", file=sys.stderr)
-    console.print(master_table(costs))
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
-    return 0
+    costs = [*master_costs(options, _cores()[0])]
+    return _tell(console, master_table(costs), costs, options.json)
 
 
 def _report(console: Console, options: argparse.Namespace) -> int:
-    from bench.report import report_cost, report_table
+    from bench.large import report_costs, report_table
 
-    costs = []
-    for turns in options.turns:
-        costs.append(report_cost(turns))
-        print(f"{turns} turns", file=sys.stderr)
-    console.print(report_table(costs))
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
+    costs = [*report_costs(options)]
+    return _tell(console, report_table(costs), costs, options.json)
+
+
+def _tell(
+    console: Console, table: Table, costs: Sequence[msgspec.Struct], path: Path | None
+) -> int:
+    console.print(table)
+    if path:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(costs)))
     return 0
 
 
@@ -95,10 +93,7 @@ def _simulator(console: Console, options: argparse.Namespace) -> int:
     for cost in costs(loads, plan, _cores()):
         measured.append(cost)
         print(f"{len(measured)}/{len(loads)} {cost.load.sessions} callers", file=sys.stderr)
-    console.print(costs_table(measured))
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
-    return 0
+    return _tell(console, costs_table(measured), measured, options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", action="store_true", help="Only what single events cost")
     add("--master", action="store_true", help="What the master of a swarm costs, instead")
     add("--workers", type=_numbers, default=[10, 50, 100], help="With --master: sizes")
-    add("--sessions-each", type=int, default=500, help="With --master: of one worker")
+    add("--each", type=int, default=500, help="With --master: sessions of a worker")
+    add("--scenarios", type=int, default=4, help="With --master: that callers play")
     add("--report", action="store_true", help="What the report of a long run takes, instead")
     add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
     add("--simulator", action="store_true", help="What the simulated endpoint costs, instead")

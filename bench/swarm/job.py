@@ -15,6 +15,7 @@ class Job(msgspec.Struct, frozen=True):
     workers: int
     sessions: int  # of each
     reports: int  # of each, at most
+    scenarios: int  # that its callers play: each is a label of every histogram
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -21,10 +21,10 @@ USAGE = {
     "output_token_details": {"text_tokens": 41, "audio_tokens": 147},
 }
 TRANSCRIPT = "Of course. A table for two tonight at eight, I have put it under your name. See you!"
-WHOSE = {"scenario": "Caller.talk", "model": "gpt-realtime", "target": "ws://127.0.0.1:9"}
+WHOSE = {"model": "gpt-realtime", "target": "ws://127.0.0.1:9"}
 
 
-def turns(n: int, *, run: str, worker: str, random: Random) -> Iterator[Turn]:
+def turns(n: int, *, run: str, worker: str, random: Random, scenarios: int = 1) -> Iterator[Turn]:
     """``n`` finished turns: one in a hundred has timed out, the others were answered."""
     for number in range(n):
         call, ordinal = divmod(number, CALL_TURNS)
@@ -35,6 +35,7 @@ def turns(n: int, *, run: str, worker: str, random: Random) -> Iterator[Turn]:
             call=1,
             session=f"sess_{random.getrandbits(80):020x}",
             turn=ordinal,
+            scenario=_scenario(call, scenarios),
             **WHOSE,
             said="table-for-two",
             response_ids=[f"resp_{random.getrandbits(80):020x}"],
@@ -90,10 +91,23 @@ def _asked(spoken: int) -> dict[str, int | None]:
     return {"speech_end": spoken, "commit": spoken, "request": spoken, "detected": spoken}
 
 
-def sessions(n: int, *, run: str, worker: str, random: Random) -> Iterator[Session]:
+def _scenario(caller: int, scenarios: int) -> str:
+    return f"Caller.task_{caller % scenarios}"
+
+
+def sessions(
+    n: int, *, run: str, worker: str, random: Random, scenarios: int = 1
+) -> Iterator[Session]:
     """``n`` sessions, each with the line of its start and that of its end."""
     for number in range(n):
-        whose = {"run": run, "worker": worker, "caller": number, "call": 1, **WHOSE}
+        whose = {
+            "run": run,
+            "worker": worker,
+            "caller": number,
+            "call": 1,
+            "scenario": _scenario(number, scenarios),
+            **WHOSE,
+        }
         began = number * 80 * MS
         yield Session(event="start", at=began, started_at=began, **whose)
         yield Session(

@@ -27,18 +27,19 @@ class Rehearsal:
         run: The run's name.
         sessions: Of one worker, each with a turn every ``TURN_EVERY`` seconds.
         reports: How many.
+        scenarios: That callers play.
 
     Attributes:
         turns: In each report.
 
     """
 
-    def __init__(self, run: str, sessions: int, reports: int) -> None:
+    def __init__(self, run: str, sessions: int, reports: int, scenarios: int) -> None:
         self._random = Random(run)
         self._counting = CountingSink(NOBODY)
         self._shipper = Shipper(run, NOBODY, self._counting.tally)
         self._stats = RequestStats()
-        self._run, self._sessions = run, sessions
+        self._run, self._sessions, self._scenarios = run, sessions, scenarios
         request = EventHook()
         request.add_listener(self._on_request)
         self._sinks = (self._shipper, self._counting, LocustRows(request))
@@ -76,11 +77,11 @@ class Rehearsal:
     def _report(self, n: int) -> dict[str, Any]:
         self._stats.clear_all()
         whose = {"run": self._run, "worker": NOBODY, "random": self._random}
-        begun = [*sessions(round(n / CALL_TURNS), **whose)]
+        begun = [*sessions(round(n / CALL_TURNS), scenarios=self._scenarios, **whose)]
         for sink in self._sinks:
             for session in begun:
                 sink.on_session(session)
-        for turn in turns(n, **whose):
+        for turn in turns(n, scenarios=self._scenarios, **whose):
             for sink in self._sinks:
                 sink.on_turn(turn)
         for second in health(round(REPORT_EVERY), **whose):

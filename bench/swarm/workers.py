@@ -32,7 +32,8 @@ class Stage:
     def rehearse(self, run: str) -> Rehearsal:
         """The reports of a worker in ``run``; made once."""
         if run not in self.rehearsals:
-            self.rehearsals[run] = Rehearsal(run, self.job.sessions, self.job.reports)
+            job = self.job
+            self.rehearsals[run] = Rehearsal(run, job.sessions, job.reports, job.scenarios)
         return self.rehearsals[run]
 
 
