@@ -27,8 +27,9 @@ from harness.realtime.client_events import (
     CreateItem,
     CreateResponse,
 )
-from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
+from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
 from harness.realtime.events import Received, Response, ResponseDone
+from harness.realtime.keys import resolve_key
 from harness.realtime.session import split_append
 from harness.realtime.states import State
 from harness.tools import Tool

@@ -12,20 +12,16 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from harness.realtime.configuration import session_update
 from harness.realtime.hosts import is_loopback, is_private, take_apart, vendor_of
-from harness.realtime.keys import KEY_VARIABLES, Secret, resolve_key
+from harness.realtime.keys import KEY_VARIABLES, Secret
 
 __all__ = [
     "DIALECTS",
     "Dial",
     "Dialect",
     "Endpoint",
-    "Secret",
     "dialect_of",
     "parse_endpoint",
-    "resolve_key",
-    "session_update",
 ]
 
 

@@ -11,7 +11,8 @@ from harness.corpus import Corpus, CorpusError, load_corpus
 from harness.loads import Load, parse_load
 from harness.options import OPTIONS, Workload, parse_option, parse_workload
 from harness.paid import check_money
-from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint, resolve_key
+from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
+from harness.realtime.keys import resolve_key
 from harness.slo import parse_slo
 
 __all__ = ["Setup", "SetupError", "read_setup", "warm_up"]
