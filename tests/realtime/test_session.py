@@ -517,6 +517,9 @@ def test_in_the_betas_own_dialect_its_names_are_as_they_should_be(caplog):
     session = ready(beta=True)
     hear(session, ga.response_created(), ga.item_added())
     event = session.receive(ga.audio_delta().replace(b"output_audio", b"audio"))
+    place = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "call_id": "c"}
+    name = "response.function_call_arguments.done"
+    session.receive(ga.message(name, **place, arguments="{}"))  # without the function's name
 
     assert type(event) is ev.AudioDelta
     assert session.deviations == {}
