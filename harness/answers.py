@@ -25,6 +25,8 @@ from harness.realtime.events import (
     Item,
     OutputItemAdded,
     OutputItemDone,
+    RateLimit,
+    RateLimits,
     Response,
     ResponseCreated,
     ResponseDone,
@@ -78,6 +80,7 @@ class Answers(Attribution):
         self.audio_received_ns = 0
         self.stale_ns = 0  # received after its turn was interrupted or closed: never heard
         self.late_usage: dict[str, Any] | None = None  # told after its turn had closed
+        self.rate_limits: tuple[list[RateLimit], int] | None = None  # told last, and when
         self.requests: list[ToolRequest] = []  # complete calls that the caller has not taken yet
 
     def receive(self, event: object, at: int, uncertainty: int = 0) -> bool:
@@ -278,6 +281,11 @@ class Answers(Attribution):
             self.late_usage = merge_usage(self.late_usage, usage)
         return False
 
+    def _rate_limits(self, event: RateLimits, at: int, uncertainty: int) -> bool:
+        if event.rate_limits:
+            self.rate_limits = (event.rate_limits, at)
+        return False
+
     def _error(self, event: Error, at: int, uncertainty: int) -> bool:
         """An error ends a turn only if it refuses what the turn asked for."""
         error = event.error
@@ -310,5 +318,6 @@ _FOLD: dict[type, Callable[[Answers, Any, int, int], bool]] = {
     BufferCommitted: Answers._committed,
     IdleTimeout: Answers._idle_timeout,
     InputTranscript: Answers._input_transcript,
+    RateLimits: Answers._rate_limits,
     Error: Answers._error,
 }

@@ -78,6 +78,7 @@ class Call(Line):
         purse: What turns are paid from; ``None``: they may cost what they will.
         intended: What a schedule of open arrivals wanted of this call, if there is one.
         length: Seconds for which it goes on; ``None``: for the workload's turns.
+        on_limits: Given what ``rate_limits.updated`` said last, and its receive instant (ns).
 
     """
 

@@ -35,6 +35,7 @@ from harness.realtime.client_events import (
     CreateResponse,
 )
 from harness.realtime.dialects import Endpoint
+from harness.realtime.events import RateLimit
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, SessionOutcome, Turn
 from harness.tape import Tape, TapedRecorder
 from harness.toolbox import DueAnswer, Toolbox
@@ -72,11 +73,13 @@ class Line:
         on_tape: OnTape | None = None,
         purse: Purse | None = None,
         intended: Intended | None = None,
+        on_limits: Callable[[Sequence[RateLimit], int], None] | None = None,
     ) -> None:
         self.workload = workload
         self._seed = rng.getrandbits(64)
         self._on_turn = on_turn
         self._on_tape = on_tape
+        self._on_limits = on_limits
         self._stopping = stopping
         self._vad = workload.turn_detection != "none"
         self._toolbox = Toolbox(tools, workload, self._seed)
@@ -374,6 +377,9 @@ class Line:
             if self._spending is not None:
                 self._spending.ended(turn)
             self._on_turn(turn)
+        if self._on_limits is not None and self.recorder.rate_limits is not None:
+            self._on_limits(*self.recorder.rate_limits)
+            self.recorder.rate_limits = None
         if self._on_tape is not None:
             self._hand_over_tapes(self._on_tape)
 

@@ -367,6 +367,7 @@ METRICS = (
             ("calls_waiting", "Calls that are due and wait for a caller.", ()),
             ("sessions", "Sessions open now.", ()),
             ("users", "Locust users running now.", ()),
+            ("callers_held", "Callers who wait to begin for the endpoint's rate limits.", ()),
             ("users_target", "Locust users wanted now.", ()),
             ("workers", "Workers of the swarm, by state.", ("state",)),
             (
@@ -376,6 +377,12 @@ METRICS = (
             ),
             ("run_info", "The run, as labels; always 1.", ("run", "target", "version")),
         )
+    ),
+    Metric(
+        name="ramp_delay",
+        type=Type.COUNTER,
+        help="How long callers waited to begin for the endpoint's rate limits, together.",
+        labels=(),
     ),
     Metric(
         name="cpu",

@@ -81,6 +81,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: Path | None = None
     send_key_to: str | None = None
+    heed_rate_limits: bool = False  # new callers wait while too little is left for them
     max_cost: float | None = None  # USD that a run may spend
     prices: Prices | None = None  # None: the shipped table
     free: tuple[str, ...] = ()  # hosts that cost nothing, whatever they are called
@@ -250,6 +251,7 @@ OPTIONS = (
     Option(flag="--ephemeral-keys", default="", switch=True, parse=_yes, form=False, help="Dial each session with a key of short life, asked for by POST …/realtime/client_secrets."),
     Option(flag="--ca-file", parse=_file, form=False, metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
     Option(flag="--send-key-to", form=False, metavar="HOST", help="Allow the API key to go to this host though it was not the one given at start."),
+    Option(flag="--heed-rate-limits", default="", switch=True, parse=_yes, help="New callers wait while the endpoint's rate_limits.updated leaves less than one of them uses in a minute."),
     Option(flag="--max-cost", parse=_usd, form=False, metavar="USD", help="What a run may cost: then callers hang up, and it ends with what it has. Hosts that cost money need it."),
     Option(flag="--prices", parse=_prices, form=False, metavar="FILE", help="Price table (TOML) instead of the shipped one."),
     Option(flag="--free", repeat=True, parse=_hosts, form=False, metavar="HOST", help="A host that costs nothing though it is neither on this machine nor in a private network; repeatable."),

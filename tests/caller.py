@@ -15,7 +15,16 @@ class Caller:
     """A call to an endpoint with these options; ``with caller.call as call`` makes it."""
 
     def __init__(
-        self, url, *, seed=1, stopping=lambda: False, tools=(), api_key="", purse=None, **options
+        self,
+        url,
+        *,
+        seed=1,
+        stopping=lambda: False,
+        tools=(),
+        api_key="",
+        purse=None,
+        on_limits=None,
+        **options,
     ):
         self.turns, self.sessions = [], []
         workload = parse_workload({"pause": "10ms", "listen": "done", **options})
@@ -38,6 +47,7 @@ class Caller:
             stopping=stopping,
             tools=tools,
             purse=purse,
+            on_limits=on_limits,
         )
 
     @property

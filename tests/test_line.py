@@ -366,6 +366,20 @@ def test_what_an_answer_cost_is_counted_though_it_was_not_waited_for(monkeypatch
     assert line.ended.cost_usd == pytest.approx(20 * 20e-6)
 
 
+def test_what_is_left_of_rate_limits_is_handed_on(monkeypatch):
+    told = []
+    line = Line(monkeypatch, on_limits=lambda limits, at: told.append((limits, at)))
+    limit = {"name": "tokens", "limit": 100, "remaining": 7, "reset_seconds": 3.5}
+    created, *rest = ga.answer()
+    line.answer([created, ga.message("rate_limits.updated", rate_limits=[limit]), *rest])
+
+    turn, _ = quiet(line)
+
+    ((limits, at),) = told
+    assert [(one.name, one.remaining, one.reset_seconds) for one in limits] == [("tokens", 7, 3.5)]
+    assert turn.marks["created"] <= at <= turn.marks["done"]
+
+
 # The cap of a session.
 
 

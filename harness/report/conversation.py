@@ -66,6 +66,7 @@ def rate_limits(run: Run, concurrency: "pd.Series[float]") -> dict[str, Any]:
         "sessions": len(refused),
         "from_s": min(begun, default=None),
         "concurrency": int(concurrency.iloc[turns.index[0]]) if len(turns) else None,
+        "ramp_delay_s": run.meta.get("ramp_delay_s") or 0.0,
     }
 
 

@@ -9,6 +9,7 @@ from harness.records import Health, Session, Turn
 from harness.reel import Reel
 from harness.swarm.callers import Numbers
 from harness.swarm.desk import Desk
+from harness.swarm.ramp import Ramp
 from harness.swarm.setup import Setup
 from harness.tools import SimulatedTools
 
@@ -47,6 +48,7 @@ class Crowd:
         abandon: Ends the run, for the reason given in one line.
         keep: Takes whole files of the run's directory, by name: tapes.
         purse: What calls are paid from, if there is a budget.
+        ramp: Where callers wait to begin, if rate limits are heeded.
 
     Attributes:
         on_tape: Takes the tape of each finished turn; ``None`` if none are asked for.
@@ -67,6 +69,7 @@ class Crowd:
         abandon: Callable[[str], None],
         keep: Callable[[str, bytes], None],
         purse: Purse | None = None,
+        ramp: Ramp | None = None,
     ) -> None:
         self.run = run
         self.worker = worker
@@ -76,6 +79,7 @@ class Crowd:
         self.list_tools = list_tools
         self.abandon = abandon
         self.purse = purse
+        self.ramp = ramp
         self.stopping = False
         self._sinks = tuple(sinks)
         self._keep = keep
@@ -105,6 +109,8 @@ class Crowd:
 
     def on_turn(self, turn: Turn) -> None:
         """Hand a finished turn to every sink."""
+        if self.ramp is not None:
+            self.ramp.on_turn(turn)
         for sink in self._sinks:
             sink.on_turn(turn)
 

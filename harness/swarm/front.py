@@ -322,6 +322,7 @@ class FrontStation(Station):
             users_max=self._users_max,
             over_target_s=self._guard.longest,
             trouble=self.trouble or None,
+            ramp_delay_s=math.fsum(self.count().counters.get("ramp_delay", {}).values()),
             budget=self.treasury.facts if self.treasury else None,
             **facts,
         )

@@ -10,6 +10,7 @@ from harness.swarm.callers import LocalNumbers
 from harness.swarm.crowd import Crowd
 from harness.swarm.desk import Desk, Order
 from harness.swarm.front import FrontStation
+from harness.swarm.ramp import open_ramp
 from harness.swarm.recording import Recording
 from harness.swarm.relay import clock_anchor
 from harness.swarm.rows import LocustRows
@@ -48,6 +49,7 @@ class LocalStation(FrontStation):
             abandon=self.abandon,
             keep=recording.append,
             purse=open_purse(setup, self._claim),
+            ramp=open_ramp(setup, self._counting.tally),
         )
         self.crowd.begin()
 

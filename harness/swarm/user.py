@@ -123,6 +123,9 @@ class RealtimeUser(User):
     ) -> Call:
         setup = crowd.setup
         if self._caller is None:
+            if crowd.ramp is not None:
+                crowd.ramp.wait(self._is_stopping)
+                self._crowd()
             self._caller = crowd.numbers.take()
         intended = self._next_call(crowd)
         self._calls += 1
@@ -157,6 +160,7 @@ class RealtimeUser(User):
             instructions=instructions,
             on_tape=crowd.on_tape,
             purse=crowd.purse,
+            on_limits=crowd.ramp.on_limits if crowd.ramp else None,
         )
 
     def _next_call(self, crowd: Crowd) -> Intended | None:

@@ -16,6 +16,7 @@ from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
 from harness.swarm.desk import Desk, Order
 from harness.swarm.messages import ARRIVALS, BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.ramp import open_ramp
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
@@ -133,6 +134,7 @@ class WorkerStation(Station):
             abandon=self.abandon,
             keep=self._shipper.on_file,
             purse=open_purse(setup, self._claim),
+            ramp=open_ramp(setup, self._counting.tally),
         )
         self.crowd.begin()
 

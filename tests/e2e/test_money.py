@@ -50,3 +50,18 @@ def test_a_swarm_ends_when_its_budget_is_spent(folder, simulator, free_port):
         assert summary["session_outcomes"].keys() == {"ended"}
         target.process.terminate()
         assert locust.heard == truth(target.truth)
+
+
+def test_the_ramp_waits_while_the_endpoint_has_too_little_left(folder, simulator):
+    target = simulator("--ttfa", "100ms", "--answer", "300ms", "--requests-per-minute", "30")
+    talk = ("--corpus", "say", "--listen", "done", "--pause", "50ms")
+    arguments = ("-u", 8, "-r", 2, "-t", "5s", "--host", target.url, "--heed-rate-limits")
+    with Locust(folder, "--headless", *arguments, *talk) as locust:
+        assert locust.wait() == 0, locust.text
+
+        # A caller asks forty times a minute: once that is known, there is room for no other.
+        callers = {turn["caller"] for turn in locust.lines("turns")}
+        assert 1 <= len(callers) < 8
+        waited = locust.read("run.json")["ramp_delay_s"]
+        assert waited > 1
+        assert locust.read("summary.json")["rate_limits"]["ramp_delay_s"] == pytest.approx(waited)
