@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _master(console, options)
     if options.simulator:
         return _simulator(console, options)
+    if options.capacity:
+        return _capacity(console, options)
     return _beside(options)
 
 
@@ -96,6 +98,19 @@ def _simulator(console: Console, options: argparse.Namespace) -> int:
     return _tell(console, costs_table(measured), measured, options.json)
 
 
+def _capacity(console: Console, options: argparse.Namespace) -> int:
+    from bench.capacity import FULL, QUICK, found_table, search_all
+
+    found = []
+    for one in search_all(QUICK if options.quick else FULL, options.repeat):
+        found.append(one)
+        print(f"seed {one.seed}: {one.text}; true: {one.true}", file=sys.stderr)
+    console.print(found_table(found))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    return int(not all(one.right for one in found))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
@@ -114,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", action="store_true", help="What the report of a long run takes, instead")
     add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
     add("--simulator", action="store_true", help="What the simulated endpoint costs, instead")
+    add("--capacity", action="store_true", help="Searches for a capacity that is known, instead")
     add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
     add("--markdown", type=Path, metavar="FILE", help="Write the tables there, too: between the marks of bench/README.md, say")  # fmt: skip # noqa: E501
     return parser

@@ -41,7 +41,8 @@ class Step(msgspec.Struct, kw_only=True):
     callers: int
     kind: str  # grow, halve or recover
     since: float | None = None  # seconds of the epoch from which on turns count; None: not yet
-    until: float | None = None
+    until: float | None = None  # the end of the step
+    counted: float | None = None  # turns begun by then were over when it ended
     holds: bool | None = None
     decided: bool = False  # by the test; else it went by what was likelier
     broke: list[str] = []  # objectives, the one with the most evidence first
@@ -182,6 +183,8 @@ class Search:
     def _conclude(self, now: float, *, holds: bool, decided: bool) -> None:
         step = self.step
         step.until, step.holds, step.decided = now, holds, decided
+        assert step.since is not None
+        step.counted = max(now - self._slowest, (step.since + now) / 2)
         bad = [t for t in self._trials if (t.holds is False if decided else t.seen.evidence >= 0)]
         bad.sort(key=lambda trial: -trial.seen.evidence)
         step.broke = [] if holds else [trial.share.objective.text for trial in bad]

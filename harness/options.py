@@ -75,6 +75,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     record_audio: bool = False
     seed: int = 1
     slo: str = ""  # objectives, ";" between several
+    slo_stop: bool = False  # end the run when one can no longer be met
     session: dict[str, Any] = {}  # merged into session.update
     auth: str = "header"  # or subprotocol
     ephemeral_keys: bool = False  # each session is dialled with a key of its own
@@ -245,6 +246,7 @@ OPTIONS = (
     Option(flag="--record-audio", default="", switch=True, parse=_yes, help="Keep the sound of the answers on those tapes, too."),
     Option(flag="--seed", default="1", parse=_whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
     Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),
+    Option(flag="--slo-stop", default="", switch=True, parse=_yes, help="End the run as soon as an objective can no longer be met: its count or largest value is over the bound, or a sequential test leaves one chance in a thousand."),
     Option(flag="--session", parse=_json_object, form=False, metavar="FILE", help="JSON object merged into session.update."),
     Option(flag="--header", default="", repeat=True, parse=_headers, form=False, metavar="'NAME: VALUE'", help="A header of the handshake; secrets belong in REALTIME_HEADERS."),
     Option(flag="--auth", default="header", choices=("header", "subprotocol"), form=False, help="How the key is shown: in a header, or as a subprotocol as browsers do."),

@@ -13,9 +13,9 @@ class ShareTest:
     Wald's sequential probability ratio test of a share of bad turns.
 
     The share is held to be good at half the odds of its limit, bad at twice them; between, either
-    answer is right. Each turn multiplies the odds of bad against good, and the test ends as soon
-    as these leave ``error`` to be wrong (Wald, Sequential Tests of Statistical Hypotheses, 1945).
-    It may be looked at after each turn.
+    answer is right. With ``strict`` it is good at its limit, too. Each turn multiplies the odds of
+    bad against good, and the test ends as soon as these leave ``error`` to be wrong (Wald,
+    Sequential Tests of Statistical Hypotheses, 1945). It may be looked at after each turn.
 
     Turns of one call, and turns of the same seconds, share their fate: a hundred of them prove
     less than a hundred alone. The logarithm of the odds is divided by how much more the sums of
@@ -25,6 +25,7 @@ class ShareTest:
     Args:
         limit: The share of bad turns allowed, between 0 and 1.
         error: The chance of a wrong answer, on either side.
+        strict: Whether a share at its limit must not be called bad more often than that.
 
     Attributes:
         count: Turns so far.
@@ -32,9 +33,9 @@ class ShareTest:
 
     """
 
-    def __init__(self, limit: float, *, error: float = 0.05) -> None:
+    def __init__(self, limit: float, *, error: float = 0.05, strict: bool = False) -> None:
         odds = limit / (1 - limit)
-        good, bad = (_share(odds / 2), _share(odds * 2))
+        good, bad = limit if strict else _share(odds / 2), _share(odds * 2)
         self._if_bad = math.log(bad / good)
         self._if_good = math.log((1 - bad) / (1 - good))
         self._beyond = math.log((1 - error) / error)

@@ -8,7 +8,7 @@ from harness.metrics import TURN_METRICS
 from harness.records import Flag, Outcome, Session, SessionOutcome, Turn
 from harness.slo import COMPARE, LATENCIES, Filter, Objective
 
-__all__ = ["Share", "concerns", "share_of"]
+__all__ = ["Share", "concerns", "is_counted", "share_of"]
 
 Bad = Callable[[Turn | Session], Iterable[bool]]
 """Of a record that an objective is about: a value for each thing that counts, often one or none."""
@@ -85,10 +85,11 @@ def _beyond(objective: Objective) -> Bad:
 def _counted(objective: Objective) -> Bad:
     """Whether a record is what an objective counts; of one that wants many, whether it is not."""
     few, statistic = objective.compare.startswith("<"), objective.statistic
-    return lambda record: (_is(record, statistic) == few,)
+    return lambda record: (is_counted(record, statistic) == few,)
 
 
-def _is(record: Turn | Session, statistic: str) -> bool:
+def is_counted(record: Turn | Session, statistic: str) -> bool:
+    """Whether a record is one that ``turns:statistic``, or ``sessions:statistic``, counts."""
     if statistic == "failed":
         if isinstance(record, Session):
             return record.outcome is not SessionOutcome.ENDED

@@ -1,59 +1,13 @@
 """The search for a capacity, on crowds in virtual time."""
 
-import heapq
-import random
-
 import pytest
 from rundirs import answered
+from searched import STARTED, World, crowd, shares
 
-from bench.knee import Crowd, knee
+from bench.knee import knee
 from harness.capacity import Plan, Search
-from harness.share import share_of
-from harness.slo import parse_slo
 
-EPOCH = 1_790_000_000.0
-
-
-def shares(text="ttfa:p95<0.8s"):
-    return [share_of(each) for each in parse_slo(text)]
-
-
-def crowd(places, seed=1):
-    """Answers made in 0.8 s, of which 0.3 to the first audio; about 5 s from there to the next."""
-    rng = random.Random(seed)
-    return Crowd(
-        places,
-        first=lambda: 0.3,
-        making=lambda: 0.5,
-        between=lambda: 4 + rng.lognormvariate(0, 0.3),
-    )
-
-
-class World:
-    """Callers who do as a search says, one second after the other; turns are told as they end."""
-
-    def __init__(self, people, search, *, deaf_after=None):
-        self.people, self.search = people, search
-        self._ended, self._deaf_after = [], deaf_after
-
-    def run(self, most=7200):
-        callers = 0
-        for now in range(most):
-            wanted = self.search.tick(EPOCH + now, callers)
-            if wanted is None:
-                return now
-            if wanted != callers and self.callers_come:
-                self.people.call(wanted)
-                callers = wanted
-            for turn in self.people.until(now + 1.0):
-                heapq.heappush(self._ended, (turn.ended, turn.asked, turn.ttfa, turn.caller))
-            while self._ended and self._ended[0][0] < now + 1:
-                _, asked, ttfa, caller = heapq.heappop(self._ended)
-                record = answered(ttfa=ttfa, caller=caller, call=int(asked / 25))
-                self.search.on_record(record, EPOCH + asked, EPOCH + now + 1)
-        raise AssertionError("it never ends")
-
-    callers_come = True
+EPOCH = STARTED
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -105,8 +59,7 @@ def test_one_that_never_keeps_its_objective_carries_nobody():
 
 def test_callers_who_never_come_end_the_search():
     search = Search(shares(), Plan(start=4))
-    world = World(crowd(8), search)
-    world.callers_come = False
+    world = World(crowd(8), search, come=False)
 
     assert world.run() == pytest.approx(90, abs=2)
     assert search.ended == "not reached"

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 def _write(loaded: Run, summary: Mapping[str, Any], args: argparse.Namespace) -> Path:
     """All files of one run; return the page."""
     write_summary(loaded, summary)
-    drawn = plots(loaded, objectives_of(loaded), summary["worst"])
+    drawn = plots(loaded, objectives_of(loaded), summary["worst"], summary["capacity"])
     if args.markdown:
         write_whole(args.markdown, render_summary(summary).encode())
     if args.tables:

@@ -10,7 +10,7 @@ import pandas as pd
 from harness.report.load import Run
 from harness.slo import Filter
 
-__all__ = ["narrowed"]
+__all__ = ["kept", "narrowed"]
 
 COLUMNS = ("scenario", "model", "kind")  # any other label is a tag
 
@@ -18,8 +18,7 @@ COLUMNS = ("scenario", "model", "kind")  # any other label is a tag
 def narrowed(run: Run, where: Iterable[Filter]) -> Run:
     """``run`` with what all of ``where`` hold for; the health of its workers stays whole."""
     where = tuple(where)
-    turns = _kept(run.turns, where)
-    sessions = _kept(run.sessions, where)
+    turns, sessions = kept(run.turns, where), kept(run.sessions, where)
     return replace(
         run,
         turns=run.turns[turns].reset_index(drop=True),
@@ -29,11 +28,12 @@ def narrowed(run: Run, where: Iterable[Filter]) -> Run:
     )
 
 
-def _kept(records: pd.DataFrame, where: Iterable[Filter]) -> np.ndarray:
-    kept = np.ones(len(records), dtype=bool)
+def kept(records: pd.DataFrame, where: Iterable[Filter]) -> np.ndarray:
+    """Of each turn or session, whether all of ``where`` hold for it."""
+    found = np.ones(len(records), dtype=bool)
     for each in where:
-        kept &= (_values(records, each.label) == each.value).to_numpy() == each.equal
-    return kept
+        found &= (_values(records, each.label) == each.value).to_numpy() == each.equal
+    return found
 
 
 def _values(records: pd.DataFrame, label: str) -> "pd.Series[str]":

@@ -9,6 +9,7 @@ import pandas as pd
 from harness.metrics import SEGMENTS
 from harness.report import series
 from harness.report.against import against_plots
+from harness.report.capacity_plot import capacity_plot
 from harness.report.concurrency import open_sessions
 from harness.report.load import Run
 from harness.report.theme import specification
@@ -24,6 +25,7 @@ COLOURED = (  # in the order of the page's palette
 )
 UNANSWERED = "unanswered"
 TITLES = {
+    "capacity": "Capacity",
     "ttfa": "Time to first audio",
     "concurrency": "Open sessions",
     "outcomes": "How turns ended",
@@ -41,6 +43,7 @@ def plots(
     run: Run,
     objectives: Sequence[Objective] = (),
     worst: Sequence[Mapping[str, Any]] = (),
+    capacity: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """
     The plots that the run's records can fill, by name, as Vega-Lite specifications.
@@ -49,11 +52,13 @@ def plots(
         run: As loaded.
         objectives: Those on the headline are drawn as bounds.
         worst: As in the summary.
+        capacity: Likewise.
 
     """
     if run.turns.empty:
         return {}
     charts = {
+        "capacity": capacity_plot(capacity),
         "ttfa": _ttfa(run, _bounds(objectives)),
         "concurrency": _concurrency(run),
         "outcomes": _outcomes(run),

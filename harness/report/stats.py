@@ -14,6 +14,7 @@ __all__ = [
     "PERCENTILES",
     "Percentile",
     "Sample",
+    "counted",
     "figures",
     "in_order",
     "is_unanswered",
@@ -89,15 +90,24 @@ class Sample(msgspec.Struct, frozen=True):
         return self.rank(-(-round(p * 1_000_000) * self.count // 1_000_000))
 
 
+def counted(turns: pd.DataFrame, metric: Metric) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
+    """Of each turn, whether it counts for ``metric`` as answered, and whether as unanswered."""
+    answered = turns[metric.name].notna() & ~turns["censored"]
+    heard = _heard(turns, through_tools=metric.through_tools)
+    silent = _asked(turns, metric) & _lacks(turns, heard) & metric.counts_unanswered
+    return answered, silent
+
+
+def _asked(turns: pd.DataFrame, metric: Metric) -> "pd.Series[bool]":
+    asked = turns["kind"].isin(list(metric.kinds))
+    return asked if metric.needs is None else asked & turns[f"has_{metric.needs}"]
+
+
 def take_sample(turns: pd.DataFrame, metric: Metric, units: np.ndarray | None = None) -> Sample:
     """The sample of ``metric`` in ``turns``, as in ``Run.turns``; ``units``: of each turn."""
     values = turns[metric.name]
-    answered = values.notna() & ~turns["censored"]
-    asked = turns["kind"].isin(list(metric.kinds))
-    if metric.needs is not None:
-        asked &= turns[f"has_{metric.needs}"]
-    heard = _heard(turns, through_tools=metric.through_tools)
-    silent = asked & _lacks(turns, heard) & metric.counts_unanswered
+    answered, silent = counted(turns, metric)
+    asked, heard = _asked(turns, metric), _heard(turns, through_tools=metric.through_tools)
     units = np.zeros(len(turns), dtype=np.int64) if units is None else units
     ordered, beside = in_order(values[answered].to_numpy(), units[answered])
     return Sample(

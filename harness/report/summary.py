@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
+from harness.report.capacity import capacity_of, searched_objectives, while_it_held
 from harness.report.columns import spelled
 from harness.report.concurrency import concurrency_of, open_sessions
 from harness.report.conversation import (
@@ -50,12 +51,14 @@ SESSION_PHASES = ("connect", "session", "close")  # of a session itself, not of 
 
 def objectives_of(run: Run) -> tuple[Objective, ...]:
     """
-    The objectives that the run was started with.
+    The objectives that the run was started with; of a search, those that were to hold.
 
     Raises:
         ValueError: If ``run.json`` holds one that can't be understood.
 
     """
+    if (searched := searched_objectives(run)) is not None:
+        return searched
     options = run.meta.get("options")
     text = options.get("slo") if isinstance(options, dict) else None
     return parse_slo(";".join(text) if isinstance(text, list) else str(text or ""))
@@ -98,10 +101,23 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "damaged": {name: n for name, n in run.damaged.items() if n},
         "rounded": run.rounded,
     }
-    summary["slo"] = [_judged(run, objective, summary) for objective in objectives]
+    summary["capacity"] = capacity_of(run)
+    summary["slo"] = _judgements(run, objectives, summary)
     summary["exit_code"] = exit_code(summary)
     plain: dict[str, Any] = _plain(summary)
     return plain
+
+
+def _judgements(
+    run: Run, objectives: Sequence[Objective], summary: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """How the run stands to its objectives; a search, by the steps at the capacity it found."""
+    held = while_it_held(run)
+    if held is not None:
+        run = held
+        summary = _counts(run) | {"audio_gaps": _audio_gaps(run)}
+        summary["metrics"] = _metrics(run, objectives)
+    return [_judged(run, objective, summary) for objective in objectives]
 
 
 def _judged(run: Run, objective: Objective, summary: Mapping[str, Any]) -> dict[str, Any]:

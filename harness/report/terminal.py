@@ -16,6 +16,7 @@ __all__ = ["print_comparison", "print_judgements", "print_summary", "print_verdi
 # Named colours of the terminal's own theme: readable on dark and on light.
 STYLES = {Level.VALID: "bold green", Level.SUSPECT: "bold yellow", Level.INVALID: "bold red"}
 FOUND = {"faster": "green", "fewer": "green", "slower": "yellow", "more": "yellow"}
+BAR = 24  # columns of all turns
 MET = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]undecidable[/]"}
 
 
@@ -48,9 +49,32 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(table)
     if summary["ended_early"]:
         console.print(f"It ended early: {escape(summary['ended_early'])}")
+    print_capacity(console, summary)
     for finding in summary["findings"]:
         console.print(escape(finding["text"]))
     print_judgements(console, summary)
+
+
+def print_capacity(console: Console, summary: Mapping[str, Any]) -> None:
+    """The answer of a search, with its curve; nothing if the run was none."""
+    capacity = summary.get("capacity")
+    if capacity is None:
+        return
+    table = Table("calls", "", "turns", "ttfa p50", "fall short", box=None, pad_edge=False)
+    for column in (table.columns[0], *table.columns[2:4]):
+        column.justify = "right"
+    measured = [step for step in capacity["steps"] if step["kind"] != "recover"]
+    for step in sorted(measured, key=lambda step: step["callers"]):
+        worst = max((share for share in step["over"].values() if share is not None), default=0.0)
+        table.add_row(
+            words.count(step["callers"]),
+            "[green]holds[/]" if step["holds"] else "[red]breaks[/]",
+            words.count(step["turns"]),
+            words.percentile(step["p50"]),
+            f"{'█' * round(BAR * worst)} {words.share(worst, 1)}".lstrip(),
+        )
+    console.print(table)
+    console.print(f"[bold]capacity[/]  {escape(capacity['text'])}")
 
 
 def print_verdict(console: Console, summary: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "share",
     "size",
     "span",
+    "title",
     "usd",
     "why",
 ]
@@ -147,6 +148,11 @@ def between(metric: str, low: float, high: float) -> str:
         if first.endswith(unit) and last.endswith(unit):
             return f"{first.removesuffix(unit)} to {last}"
     return f"{first} to {last}"
+
+
+def title(metric: str) -> str:
+    """A metric as it is spoken of: ``TTFA``, ``time to answer``."""
+    return metric.upper() if metric in ("ttfa", "ttft") else metric.replace("_", " ")
 
 
 def rounded(n: int) -> str:

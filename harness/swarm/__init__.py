@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.capacity import Plan
     from harness.swarm.arriving import ArrivingUser
+    from harness.swarm.searching import CapacityShape
     from harness.swarm.user import RealtimeUser
 
-__all__ = ["ArrivingUser", "RealtimeUser"]
+__all__ = ["ArrivingUser", "CapacityShape", "Plan", "RealtimeUser"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,10 +18,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from locust import events
 
+    from harness.capacity import Plan
     from harness.swarm.arriving import ArrivingUser
     from harness.swarm.lifecycle import install
+    from harness.swarm.searching import CapacityShape
     from harness.swarm.user import RealtimeUser
 
     install(events)
-    globals().update(ArrivingUser=ArrivingUser, RealtimeUser=RealtimeUser)
+    found = (ArrivingUser, CapacityShape, Plan, RealtimeUser)
+    globals().update({each.__name__: each for each in found})
     return globals()[name]

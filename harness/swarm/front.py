@@ -17,6 +17,7 @@ from harness.money.ledger import Grant
 from harness.sinks.prometheus import Page
 from harness.sinks.rundir import RunDirectory, RunDirectoryError
 from harness.sinks.tally import Labels, Tally, merge
+from harness.swarm.audience import Audience
 from harness.swarm.cli_options import safe_values
 from harness.swarm.desk import Order
 from harness.swarm.exchange import Exchange
@@ -73,6 +74,7 @@ class FrontStation(Station):
         self._watch: gevent.Greenlet[..., None] | None = None
         self._view = LiveView(self.progress)
         self.treasury: Treasury | None = None
+        self.audience = Audience(environment, self.anchors, self._give_up)
 
     # What differs between a local process and a master.
 
@@ -91,6 +93,10 @@ class FrontStation(Station):
 
     def count(self) -> Tally:
         """What was counted in the run so far, here or by the workers."""
+        raise NotImplementedError
+
+    def anchors(self) -> Mapping[str, Mapping[str, int]]:
+        """The clock anchor of each process with callers, by its name."""
         raise NotImplementedError
 
     def workers(self) -> dict[str, int]:
@@ -122,6 +128,7 @@ class FrontStation(Station):
         self.options.only_summary = True  # our own view takes the place of Locust's tables
         try:
             self._check_web_port()
+            self.audience.check(self.options.slo)
             self.gate.open()
             self._serve(metrics_page(self.tally))
         except (ValueError, RunDirectoryError, CommandError) as error:
@@ -152,6 +159,7 @@ class FrontStation(Station):
                 raise SetupError(message) from None
 
     def _check_form(self, posted: Mapping[str, Any]) -> None:
+        self.audience.check(posted.get("slo"))
         self.gate.check_form(posted, running=self.recording is not None)
 
     # A run.
@@ -181,6 +189,7 @@ class FrontStation(Station):
         limit = setup.workload.max_cost
         self.treasury = Treasury(limit, self.grant, self._give_up) if limit else None
         self.exchange = self._open_exchange(setup)
+        self.audience.begin(setup.workload)
         self.begin_crowd(self.recording, setup)
         self._watch = gevent.spawn(self._watch_users)
         self._view.start()
@@ -291,6 +300,7 @@ class FrontStation(Station):
             self._users_max = max(self._users_max, self.runner.target_user_count)
             if self.runner.state in BUSY:
                 self._guard_users()
+                self.audience.look()
 
     def _guard_users(self) -> None:
         runner = self.runner
@@ -380,7 +390,8 @@ class FrontStation(Station):
 
     def headline(self) -> list[Row]:
         """What the tab *Voice* shows."""
-        return headline(self.tally(), over_target_s=self._guard.longest, exact={"ttfa": self._ttfa})
+        rows = headline(self.tally(), over_target_s=self._guard.longest, exact={"ttfa": self._ttfa})
+        return [rows[0], *self.audience.rows, *rows[1:]]
 
     def _ttfa(self, p: float) -> str:
         """A percentile to the millisecond, by Locust's own row."""
@@ -413,4 +424,5 @@ class FrontStation(Station):
             p95=self._ttfa(0.95),
             spent=self.treasury.shown if self.treasury else "",
             blocked=self.exchange.board.blocked if self.exchange else 0,
+            notes=self.audience.lines,
         )

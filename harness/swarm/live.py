@@ -9,14 +9,14 @@ from time import monotonic
 
 import gevent
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from harness.metrics import percentile_too_thin
 
-__all__ = ["LiveView", "Progress", "as_line", "as_table", "percentile"]
+__all__ = ["LiveView", "Progress", "as_line", "as_table", "as_view", "percentile"]
 
 REDRAW = 1.0  # seconds
 LINE = 10.0  # seconds between lines where there is no terminal
@@ -39,6 +39,7 @@ class Progress(msgspec.Struct, kw_only=True):
     p95: str = "–"
     spent: str = ""  # of the budget, if there is one
     blocked: int = 0  # calls of open arrivals that found no caller idle
+    notes: list[str] = []  # how objectives stand, what a search is at: a line each
 
     @property
     def callers(self) -> str:
@@ -78,8 +79,14 @@ def as_line(progress: Progress) -> str:
     return (
         f"{_clock(progress.elapsed)}  callers {progress.callers}  turns {progress.turns}  "
         f"ttfa p50 {progress.p50}  p95 {progress.p95}  failed {progress.failed}"
-        f"{spent}{blocked}{left}"
+        f"{spent}{blocked}{left}" + "".join(f"  {note}" for note in progress.notes)
     )
+
+
+def as_view(progress: Progress, columns: int) -> Group:
+    """The figures, and below them what there is to say."""
+    notes = [Text(note, "dim", justify="center") for note in progress.notes]
+    return Group(as_table(progress, columns), *notes)
 
 
 def as_table(progress: Progress, columns: int) -> Table:
@@ -139,14 +146,14 @@ class LiveView:
             restore = _redirect_logging()
             try:
                 while True:
-                    live.update(self._table(), refresh=True)
+                    live.update(self._view(), refresh=True)
                     gevent.sleep(REDRAW)
             finally:
                 restore()
-                live.update(self._table(), refresh=True)
+                live.update(self._view(), refresh=True)
 
-    def _table(self) -> Table:
-        return as_table(self._progress(), self._console.width)
+    def _view(self) -> Group:
+        return as_view(self._progress(), self._console.width)
 
     def _print_lines(self) -> None:
         due = monotonic()

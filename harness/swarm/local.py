@@ -31,19 +31,26 @@ class LocalStation(FrontStation):
         super().__init__(environment, web_ui)
         self._counting = CountingSink(NAME)
         self._desk = Desk(self._hear)
+        self._anchor = clock_anchor()
 
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
         """Let users of the run begin."""
         self._counting = CountingSink(NAME)
         self._desk = Desk(self._hear)
-        recording.update(anchors={NAME: clock_anchor()})
+        self._anchor = clock_anchor()
+        recording.update(anchors=self.anchors())
         self.crowd = Crowd(
             run=recording.directory.id,
             worker=NAME,
             setup=setup,
             numbers=LocalNumbers(),
             desk=self._desk,
-            sinks=[recording, self._counting, LocustRows(self.environment.events.request)],
+            sinks=[
+                recording,
+                self._counting,
+                LocustRows(self.environment.events.request),
+                self.audience.onlookers,
+            ],
             users=lambda: int(self.runner.user_count),
             list_tools=self._counting.list_tools,
             abandon=self.abandon,
@@ -79,6 +86,10 @@ class LocalStation(FrontStation):
     def count(self) -> Tally:
         """What was counted in the run so far."""
         return self._counting.tally
+
+    def anchors(self) -> dict[str, dict[str, int]]:
+        """That of this process."""
+        return {NAME: self._anchor}
 
     def workers(self) -> dict[str, int]:
         """This process, in the state of its runner."""

@@ -63,7 +63,12 @@ class MasterStation(FrontStation):
         """Announce the run to the workers; Locust's own orders follow on the same wire."""
         self._numbers = CallerNumbers()
         self._lost = set()
-        self._collector = Collector(recording.directory.id, recording.append)
+
+        def append(name: str, lines: bytes) -> None:
+            recording.append(name, lines)
+            self.audience.onlookers.read(name, lines)
+
+        self._collector = Collector(recording.directory.id, append)
         self.runner.send_message(RUN, self._announcement(recording))
 
     def on_worker_connect(self, client_id: str) -> None:
@@ -174,6 +179,10 @@ class MasterStation(FrontStation):
     def count(self) -> Tally:
         """What the workers counted in the run so far."""
         return self._collector.tally(self._live())
+
+    def anchors(self) -> dict[str, dict[str, int]]:
+        """Those of all workers that were ever heard."""
+        return self._collector.anchors
 
     def workers(self) -> dict[str, int]:
         """How many workers are in which of Locust's states."""

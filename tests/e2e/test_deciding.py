@@ -1,0 +1,68 @@
+"""A run that decides: the capacity of an endpoint, and objectives that end it."""
+
+import pytest
+from locusts import ROOT, Locust
+
+from bench.capacity import QUICK, search_all
+
+pytestmark = pytest.mark.e2e
+
+QUICK_CALLS = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", "2")
+QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
+
+
+@pytest.mark.alone  # what breaks is a latency
+def test_two_workers_find_between_which_numbers_of_calls_a_known_knee_lies():
+    (found,) = search_all(QUICK, 1)
+
+    assert found.low <= found.calls <= found.true <= found.high
+    assert found.text.startswith(f"{found.calls} calls (95 % CI {found.low}–{found.high}) at p90 ")
+    assert found.text.endswith("; first to break: ttfa")
+
+
+def test_the_largest_number_that_may_call_is_the_end_of_a_search(folder, simulator):
+    target = simulator(*QUICK_ANSWERS)
+    small = folder / "small.py"
+    small.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT / 'locustfiles')!r})\n"
+        "from capacity import Caller\n"
+        "from harness.swarm import CapacityShape, Plan\n"
+        "class Small(CapacityShape):\n"
+        "    plan = Plan(start=4, settle=0.2, span=0.2, longest=4)\n"
+    )
+    arguments = ("-u", 8, "-r", 8, "--host", target.url, "--slo", "ttfa:p50<5s", *QUICK_CALLS)
+    with Locust(folder, "--headless", *arguments, locustfile=small) as locust:
+        assert locust.wait() == 0, locust.text
+
+        capacity = locust.read("summary.json")["capacity"]
+        assert (capacity["calls"], capacity["at_least"], capacity["ended"]) == (8, True, "most")
+        assert [step["callers"] for step in capacity["steps"]] == [4, 8]
+        said = " ".join(locust.text.split())
+        assert "At least 8 calls, the most that were to call, at p50 TTFA < 5 s" in said
+        assert "Traceback" not in locust.text
+
+
+def test_what_says_nothing_of_single_turns_cannot_be_searched_by(folder):
+    arguments = ("--host", "ws://127.0.0.1:9", "--slo", "ttfa:mean<1s", "--corpus", "say")
+    capacity = ROOT / "locustfiles" / "capacity.py"
+    with Locust(folder, "--headless", *arguments, locustfile=capacity) as locust:
+        assert locust.wait() == 2, locust.text
+
+        assert "'ttfa:mean<1s' can't be searched by: write a percentile" in locust.text
+        assert "Traceback" not in locust.text
+
+
+def test_a_run_of_two_workers_ends_when_an_objective_can_no_longer_be_met(folder, simulator):
+    target = simulator(*QUICK_ANSWERS)
+    slo = ("--slo", "turns:completed<3", "--slo", "ttfa:p50<5s", "--slo-stop")
+    arguments = ("-u", 4, "-r", 4, "-t", "90s", "--host", target.url, *slo, "--processes", 2)
+    with Locust(folder, "--headless", *arguments, *QUICK_CALLS) as locust:
+        assert locust.wait() in (1, 2), locust.text  # 2: few turns may not carry the median
+
+        why = "turns:completed<3 can no longer be met: now "
+        assert f"ending: {why}" in locust.text
+        summary = locust.read("summary.json")
+        assert summary["ended_early"].startswith(why)
+        assert summary["duration_s"] < 60
+        assert summary["slo"][0]["met"] is False
+        assert locust.read("run.json")["state"] == "ended"
