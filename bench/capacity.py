@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,11 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
-from bench.endpoint import Endpoint
 from bench.knee import Crowd, knee
 from harness.corpus import Utterance, load_corpus
 from harness.durations import parse_distribution
 from harness.options import Workload
+from harness.simulator.process import SimulatorProcess
 
 __all__ = ["FULL", "QUICK", "Found", "Setting", "found_table", "search_all"]
 
@@ -129,7 +130,7 @@ def _search(setting: Setting, seed: int, folder: Path) -> Found:
         *("--answer", f"{setting.answer}s", "--answer-audio", "tone"),
     )
     core = sorted(os.sched_getaffinity(0))[-1]
-    with Endpoint(simulator, core, folder) as endpoint:
+    with SimulatorProcess(simulator, folder / "truth.jsonl", core=core) as endpoint:
         summary = _locust(setting, seed, folder, endpoint.url)
     found = summary["capacity"]
     return Found(
@@ -155,7 +156,7 @@ def _locust(setting: Setting, seed: int, folder: Path, url: str) -> dict[str, An
         *("--host", url, "-u", "400", "-r", "20", "--corpus", corpus, "--seed", str(seed)),
         *("--slo", f"ttfa:p{100 * (1 - setting.may):g}<{setting.limit}s", "--pause", setting.pause),
         *("--turns", str(setting.turns), "--listen", "playback" if setting.listens else "done"),
-        *(("--processes", str(setting.workers)) if setting.workers else ()),
+        *_swarm(setting.workers),
     ]
     done = subprocess.run(
         list(map(str, command)),
@@ -170,6 +171,13 @@ def _locust(setting: Setting, seed: int, folder: Path, url: str) -> dict[str, An
         raise RuntimeError(f"the search left no report: {done.stderr[-2000:]}")
     summary: dict[str, Any] = msgspec.json.decode(path.read_bytes())
     return summary
+
+
+def _swarm(workers: int) -> tuple[str, ...]:
+    """Forked workers, on a port on which no other master listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    return ("--processes", str(workers), "--master-bind-port", port, "--master-port", port)
 
 
 def found_table(results: list[Found]) -> Table:

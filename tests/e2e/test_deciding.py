@@ -52,10 +52,13 @@ def test_what_says_nothing_of_single_turns_cannot_be_searched_by(folder):
         assert "Traceback" not in locust.text
 
 
-def test_a_run_of_two_workers_ends_when_an_objective_can_no_longer_be_met(folder, simulator):
+def test_a_run_of_two_workers_ends_when_an_objective_can_no_longer_be_met(
+    folder, simulator, free_port
+):
     target = simulator(*QUICK_ANSWERS)
     slo = ("--slo", "turns:completed<3", "--slo", "ttfa:p50<5s", "--slo-stop")
-    arguments = ("-u", 4, "-r", 4, "-t", "90s", "--host", target.url, *slo, "--processes", 2)
+    swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
+    arguments = ("-u", 4, "-r", 4, "-t", "90s", "--host", target.url, *slo, *swarm)
     with Locust(folder, "--headless", *arguments, *QUICK_CALLS) as locust:
         assert locust.wait() in (1, 2), locust.text  # 2: few turns may not carry the median
 

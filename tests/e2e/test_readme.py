@@ -105,7 +105,10 @@ def test_the_client_shown_hears_an_answer(checkout):
 
 def test_a_search_for_a_capacity_that_is_stopped_says_so(checkout, target):
     search = command(
-        r".*capacity\.py", host=("ws://127.0.0.1:8765", target), time=("60s", "5s"), n=("12", "3")
+        r".*capacity\.py",
+        host=("ws://127.0.0.1:8765", target),
+        time=("60s", "5s"),
+        n=("-u 12", "-u 3"),
     )
 
     said = run(search, checkout, code=2)  # three callers are too few to carry the median
