@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import msgspec
 from locust import LoadTestShape
+from locust.util.timespan import parse_timespan
 
 from harness.capacity import Plan, Search
 from harness.share import Share, share_of
@@ -72,7 +73,8 @@ class CapacityShape(LoadTestShape):
         assert self._search is not None
         self._watch()
         wanted = self._search.tick(time(), self.runner.user_count)
-        if wanted is None:
+        if wanted is None or self._is_over():
+            self._options.run_time = None  # when its shape is over, Locust waits for that once more
             return None
         given = float(self._options.spawn_rate or 1)
         return wanted, max(given, abs(wanted - self.runner.user_count) / RAMP)
@@ -92,6 +94,12 @@ class CapacityShape(LoadTestShape):
     @property
     def _options(self) -> Any:
         return self.runner.environment.parsed_options
+
+    def _is_over(self) -> bool:
+        """Whether ``-t`` has passed: a headless Locust leaves that to its shape."""
+        limit = self._options.run_time
+        seconds = parse_timespan(limit) if isinstance(limit, str) else limit
+        return bool(seconds) and self.get_run_time() >= seconds  # type: ignore[no-untyped-call]
 
     def _begin(self) -> None:
         text = self.check(str(self._options.slo or ""))
