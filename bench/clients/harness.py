@@ -15,6 +15,7 @@ from bench.clients.recorded import leave_recorded
 from bench.workload import utterance
 from harness.call import Call
 from harness.corpus import load_corpus
+from harness.garbage import Sweeper
 from harness.health import HealthMonitor
 from harness.options import parse_workload
 from harness.realtime.dialects import parse_endpoint
@@ -53,10 +54,12 @@ def main() -> None:
 
 @contextmanager
 def _watched(directory: RunDirectory) -> Iterator[None]:
-    monitor = HealthMonitor(directory.on_health)
+    monitor, sweeper = HealthMonitor(directory.on_health), Sweeper()
+    sweeper.start()
     monitor.start()
     yield
     monitor.stop()
+    sweeper.stop()
 
 
 if __name__ == "__main__":

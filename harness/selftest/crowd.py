@@ -19,6 +19,7 @@ import msgspec
 from harness.call import Call, CallEnded
 from harness.corpus import Corpus, load_corpus
 from harness.descriptors import allow_descriptors
+from harness.garbage import Sweeper
 from harness.health import HealthMonitor
 from harness.options import Workload, parse_workload
 from harness.realtime.dialects import parse_endpoint
@@ -124,12 +125,14 @@ def _warm_up(job: Job, corpus: Corpus) -> None:
 
 
 def _watched(directory: RunDirectory, talk: Callable[[], None]) -> None:
-    monitor = HealthMonitor(directory.on_health)
+    monitor, sweeper = HealthMonitor(directory.on_health), Sweeper()
+    sweeper.start()
     monitor.start()
     try:
         talk()
     finally:
         monitor.stop()
+        sweeper.stop()
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from harness.garbage import Sweeper
 from harness.health import HealthMonitor
 from harness.money.purse import Purse
 from harness.records import Health, Session, Turn
@@ -81,7 +82,8 @@ class Crowd:
         self.purse = purse
         self.ramp = ramp
         self.stopping = False
-        self._sinks = tuple(sinks)
+        self._sweeper = Sweeper()
+        self._sinks = (*sinks, self._sweeper)
         self._keep = keep
         workload = setup.workload
         self._reel = Reel(workload.record, workload.seed, audio=workload.record_audio)
@@ -96,6 +98,7 @@ class Crowd:
 
     def begin(self) -> None:
         """Watch this process while the run lasts."""
+        self._sweeper.start()
         self._monitor.start()
 
     def end(self) -> None:
@@ -104,6 +107,7 @@ class Crowd:
         if self.purse is not None:
             self.purse.close()
         self._monitor.stop()
+        self._sweeper.stop()
         for name, lines in self._reel.tapes.items():
             self._keep(f"tapes/{name}", lines)
 
