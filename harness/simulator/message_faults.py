@@ -70,7 +70,9 @@ class MessageFaults:
         return None
 
     def _struck(self, out: Out, at: int) -> Out | None:
-        """The message as it is sent now, if it is."""
+        """The message as it is sent now, if it is; the end of the connection is none."""
+        if out.closing is not None:
+            return out
         for fault in self._faults:
             if fault.detail not in ("*", out.type) or self._rng.random() >= fault.rate:
                 continue

@@ -158,6 +158,15 @@ def test_a_session_ends_within_ten_seconds(code):
     assert caller.endpoint.totals.faults == {f"hang-up:{code}": 1}
 
 
+@pytest.mark.parametrize("fault", ["drop", "delay", "duplicate", "corrupt"])
+def test_its_end_is_no_message_that_could_be_struck(fault):
+    caller = Dialogue(faults=["hang-up:1011=1", f"{fault}:*=1"])
+
+    caller.wait(10_000)
+
+    assert caller.session.closing == (1011, "")
+
+
 def test_a_session_that_is_read_slowly_says_so_to_the_shell():
     assert Dialogue(faults=["slow-read:2s=1"]).session.read_every == 2.0
     assert Dialogue().session.read_every is None
