@@ -2,11 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench dashboards k8s lock clean
+.PHONY: help demo test soak-kill check format bench dashboards k8s lock clean
 .DEFAULT_GOAL := help
 
 help: ## what one can do
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .venv/ready: requirements.txt pyproject.toml
 	@echo "Setting up .venv, once: about a minute"
@@ -34,6 +34,11 @@ test: .venv/ready .venv/k8s .venv/agents/ready ## everything CI runs: style, typ
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m alone
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not alone"
+
+soak-kill: .venv/ready ## whoever is killed, nothing is lost: ten times in a row
+	@for n in 1 2 3 4 5 6 7 8 9 10; do \
+		echo "soak-kill $$n"; $(BIN)/python -m pytest -q -m kill || exit 1; \
+	done
 
 check: .venv/ready ## the fast part, before every commit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -58,10 +58,11 @@ class Running:
 class Locust(Running):
     """``locust -f locustfiles/realtime.py …`` in a folder of its own."""
 
-    def __init__(self, folder, *arguments, locustfile=LOCUSTFILE, **environment):
+    def __init__(self, folder, *arguments, locustfile=LOCUSTFILE, on=(), **environment):
         self.folder = folder
         locust = Path(sys.executable).with_name("locust")
-        super().__init__([locust, "-f", locustfile, *map(str, arguments)], folder, **environment)
+        command = [*on, locust, "-f", locustfile, *map(str, arguments)]
+        super().__init__(command, folder, **environment)
 
     @property
     def run(self):

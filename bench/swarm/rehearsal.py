@@ -10,6 +10,7 @@ from locust.stats import RequestStats
 from bench.swarm.job import REPORT_EVERY
 from bench.swarm.records import CALL_TURNS, TURN_EVERY, health, sessions, turns
 from harness.sinks.counting import CountingSink
+from harness.swarm.clock import Clock
 from harness.swarm.relay import KEY, Shipper
 from harness.swarm.rows import LocustRows
 
@@ -37,7 +38,7 @@ class Rehearsal:
     def __init__(self, run: str, sessions: int, reports: int, scenarios: int) -> None:
         self._random = Random(run)
         self._counting = CountingSink(NOBODY)
-        self._shipper = Shipper(run, NOBODY, self._counting.tally)
+        self._shipper = Shipper(run, NOBODY, self._counting.tally, lambda: Clock().anchor)
         self._stats = RequestStats()
         self._run, self._sessions, self._scenarios = run, sessions, scenarios
         request = EventHook()

@@ -14,8 +14,9 @@ from locust.runners import HEARTBEAT_INTERVAL
 
 from bench.swarm.job import REPORT_EVERY, Job, Said
 from bench.swarm.rehearsal import NOBODY, Rehearsal
-from harness.swarm.messages import CALLERS, FINAL, READY, RUN, USERS
+from harness.swarm.messages import ANNOUNCEMENT, CALLERS, FINAL, READY, USERS
 from harness.swarm.relay import KEY
+from harness.swarm.worker import TELL
 
 __all__ = ["main"]
 
@@ -65,7 +66,7 @@ class Worker:
     def run(self) -> None:
         """Do what the master says until it says quit."""
         self._send("client_ready", locust_version)
-        self._send(READY)
+        self._send(READY, {"worker": self.name})
         others = [gevent.spawn(self._beat), gevent.spawn(self._tell_users)]
         while (message := self._client.recv()).type != "quit":
             self._hear(message)
@@ -81,18 +82,17 @@ class Worker:
                 self.heartbeats_s.append(monotonic() - self._beaten)
             case "spawn":
                 self._classes = dict(message.data["user_classes_count"])
+                self._run = message.data["parsed_options"][ANNOUNCEMENT]["run"]
                 self._send("spawning")
                 if self._state == "ready":
                     self._state = "spawning"
                     gevent.spawn(self._work)
             case "stop":
                 self._end()
-            case _ if message.type == RUN:
-                self._run = message.data["run"]
 
     def _work(self) -> None:
         rehearsal = self._rehearsal = self._stage.rehearse(self._run)
-        self._send(CALLERS, {"run": self._run, "want": self._stage.job.sessions})
+        self._send(CALLERS, {"run": self._run, "want": dict(self._classes)})
         # Workers are not in step.
         gevent.sleep(SPAWNING + REPORT_EVERY * self._index / self._stage.job.workers)
         self._state = "running"
@@ -133,7 +133,7 @@ class Worker:
 
     def _tell_users(self) -> None:
         while True:
-            gevent.sleep(1.0)
+            gevent.sleep(TELL)
             if self._state == "running":
                 self._send(USERS, {"user_classes_count": self._classes})
 

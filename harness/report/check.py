@@ -8,6 +8,7 @@ from rich.console import Console
 from harness.errors import CommandError
 from harness.report.command import LATEST, read_run
 from harness.report.junit import write_junit
+from harness.report.merge import merged, parts
 from harness.report.summary import objectives_of, summarise
 from harness.report.terminal import print_judgements, print_verdict
 from harness.slo import parse_slo
@@ -18,8 +19,8 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``check``."""
-    parser.add_argument("path", nargs="?", type=Path, metavar="RUN", default=LATEST,
-                        help="run directory")  # fmt: skip
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", default=[LATEST],
+                        help="run directory, and what workers kept of the same run")  # fmt: skip
     parser.add_argument(
         "--slo",
         action="append",
@@ -41,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
         CommandError: If the directory holds no run, or an objective can't be understood.
 
     """
-    loaded = read_run(args.path, quiet=args.quiet)
+    run_parts, *others = parts(args.runs)
+    if others:
+        raise CommandError("these are directories of several runs: check one at a time")
+    loaded = read_run(merged(run_parts), quiet=args.quiet)
     try:
         objectives = parse_slo(";".join(args.slo)) if args.slo else objectives_of(loaded)
     except ValueError as error:

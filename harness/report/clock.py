@@ -1,4 +1,4 @@
-"""Every worker's monotonic clock on one axis: nanoseconds of the epoch."""
+"""Every worker's monotonic clock on one axis: nanoseconds of the epoch, by the master's clock."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +14,15 @@ class Clocks:
     The offsets of the workers' clocks, by their anchors.
 
     Args:
-        anchors: ``{worker: {"monotonic_ns": …, "time_ns": …}}``, two readings of one instant.
+        anchors: ``{worker: {"monotonic_ns": …, "time_ns": …}}``, two readings of one instant; where
+            probed also ``offset_ns``, by which that wall clock is ahead of the master's, and
+            ``bound_ns``, by which the offset may be wrong.
 
     """
 
     def __init__(self, anchors: Mapping[str, Any]) -> None:
         self.offsets: dict[str, int] = {
-            worker: int(anchor["time_ns"]) - int(anchor["monotonic_ns"])
+            worker: int(anchor["time_ns"]) - int(anchor["monotonic_ns"]) - _ahead(anchor)
             for worker, anchor in anchors.items()
             if isinstance(anchor, Mapping) and {"time_ns", "monotonic_ns"} <= anchor.keys()
         }
@@ -43,3 +45,9 @@ class Clocks:
         """The instants ``at`` of ``workers``, a category, in ns of the epoch."""
         offsets = [self.offsets.get(str(worker), 0) for worker in workers.cat.categories]
         return at + np.array([*offsets, 0], dtype=np.int64)[workers.cat.codes]
+
+
+def _ahead(anchor: Mapping[str, Any]) -> int:
+    """Nanoseconds to take off; none while the clocks agree as far as can be known."""
+    offset, bound = int(anchor.get("offset_ns") or 0), int(anchor.get("bound_ns") or 0)
+    return offset if abs(offset) > bound else 0

@@ -13,6 +13,7 @@ from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.report.files import write_page, write_pictures, write_summary, write_whole
 from harness.report.load import Run, load_run, size_of
+from harness.report.merge import merged, parts
 from harness.report.page import render_summary
 from harness.report.plots import plots
 from harness.report.refold import print_refolded, read_tapes
@@ -29,7 +30,12 @@ LONG = 50_000_000  # bytes of records that take long enough for a progress bar
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``report``."""
     parser.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN", default=[LATEST], help="run directories"
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN",
+        default=[LATEST],
+        help="run directories; those of one run, as workers keep them, are merged",
     )
     parser.add_argument(
         "--jitter-buffer",
@@ -47,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """
-    Make the report of each run given; 0 whatever the verdict.
+    Make the report of each run given, in however many parts; 0 whatever the verdict.
 
     Raises:
         CommandError: If a directory holds no run.
@@ -58,10 +64,11 @@ def run(args: argparse.Namespace) -> int:
         for path in args.runs:
             print_refolded(console, read_tapes(path), args.jitter_buffer)
         return 0
-    if len(args.runs) > 1 and (args.markdown or args.tables or args.png):
+    runs = parts(args.runs)
+    if len(runs) > 1 and (args.markdown or args.tables or args.png):
         raise CommandError("--markdown, --tables and --png are of one run: name one")
-    for path in args.runs:
-        loaded = read_run(path, quiet=args.quiet)
+    for run_parts in runs:
+        loaded = read_run(merged(run_parts), quiet=args.quiet)
         try:
             summary = summarise(loaded)
             page = _write(loaded, summary, args)

@@ -17,7 +17,7 @@ from harness.report.lines import Lines
 from harness.report.rows import TurnRow, tool_columns, turn_columns
 from harness.report.sessions import SessionRow, session_frame
 
-__all__ = ["EXACT_BYTES", "FILES", "Run", "load_run", "size_of"]
+__all__ = ["EXACT_BYTES", "FILES", "Run", "load_run", "read_meta", "size_of"]
 
 FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
 
@@ -101,7 +101,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
         raise CommandError(f"there is no run directory {path}")
     if not any((path / name).is_file() for name in ("run.json", *FILES)):
         raise CommandError(f"{path} is no run directory: it holds neither run.json nor records")
-    meta, bad_meta = _read_meta(path / "run.json")
+    meta, bad_meta = read_meta(path / "run.json")
     turn_lines = Lines(path / FILES[0], TurnRow, progress)
     session_lines = Lines(path / FILES[1], SessionRow, progress)
     health_lines = Lines(path / FILES[2], Health, progress)
@@ -134,7 +134,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     )
 
 
-def _read_meta(path: Path) -> tuple[dict[str, Any], bool]:
+def read_meta(path: Path) -> tuple[dict[str, Any], bool]:
     """``run.json`` as it is, and whether it is damaged."""
     if not path.is_file():
         return {}, False

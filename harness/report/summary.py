@@ -25,6 +25,7 @@ from harness.report.findings import findings
 from harness.report.load import Run
 from harness.report.narrow import narrowed
 from harness.report.resample import intervals
+from harness.report.roll import roll_call
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.scorecard import scorecard
 from harness.report.sessions import STEP_COLUMNS
@@ -147,6 +148,7 @@ def _trust(run: Run) -> dict[str, Any]:
         "workers": worker_health(run),
         "slices": slice_verdicts(run),
         "lost_workers": run.meta.get("lost_workers") or [],
+        "roll": roll_call(run),
         # A run that ended says so before its report is made.
         "master_lost": run.meta.get("state") == "running",
         "preflight": run.meta.get("preflight"),

@@ -83,6 +83,8 @@ def print_verdict(console: Console, summary: Mapping[str, Any]) -> None:
     console.print(f"[{style}]{summary['verdict']}[/]  {escape(str(summary['run']))}")
     for reason in summary["reasons"]:
         console.print(f"  {escape(reason)}")
+    for entry in summary["roll"]:
+        console.print(f"  {escape(entry['text'])}")
 
 
 def print_judgements(console: Console, summary: Mapping[str, Any]) -> None:

@@ -133,11 +133,14 @@ def _worker_row(
     facts.unanchored_workers = int(worker in run.unanchored)
     verdict = reach_verdict(facts)
     hub_lag = _merged(line.hub_lag for line in lines)
+    offset, bound = _clock(run, worker)
     return {
         "worker": worker,
         "verdict": verdict.level.value,
         "reasons": list(verdict.reasons),
         "lost": worker in _lost_workers(run),
+        "clock_offset_s": offset,
+        "clock_bound_s": bound,
         "turns": facts.turns,
         "suspect": facts.suspect_turns,
         "frame_lateness_p99": facts.frame_lateness.quantile(0.99),
@@ -156,6 +159,14 @@ def _worker_row(
         "sessions_max": max((line.sessions for line in lines), default=None),
         "internal_errors": sum(line.internal_errors for line in lines),
     }
+
+
+def _clock(run: Run, worker: str) -> tuple[float | None, float | None]:
+    """By how much its wall clock was ahead of the master's, and how far that may be wrong."""
+    anchors = run.meta.get("anchors") or {}
+    anchor = anchors.get(worker) or {}
+    offset, bound = anchor.get("offset_ns"), anchor.get("bound_ns")
+    return (None, None) if offset is None or bound is None else (offset / 1e9, bound / 1e9)
 
 
 def _culprit(lines: Sequence[Health]) -> str:

@@ -68,7 +68,7 @@ class Crowd:
         users: Callable[[], int],
         list_tools: Callable[[Iterable[str]], None],
         abandon: Callable[[str], None],
-        keep: Callable[[str, bytes], None],
+        keep: Callable[[str, bytes], object],
         purse: Purse | None = None,
         ramp: Ramp | None = None,
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -79,45 +80,47 @@ class FrontStation(Station):
     # What differs between a local process and a master.
 
     @property
+    @abstractmethod
     def dials(self) -> bool:
         """Whether callers are here, or in processes forked from this one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
         """Let users of the run begin."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_crowd(self) -> dict[str, Any]:
         """Wait for the last records; return what ``run.json`` is to say of the workers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self) -> Tally:
         """What was counted in the run so far, here or by the workers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def anchors(self) -> Mapping[str, Mapping[str, int]]:
         """The clock anchor of each process with callers, by its name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def workers(self) -> dict[str, int]:
         """How many workers are in which state."""
-        raise NotImplementedError
 
     def user_counts(self) -> Mapping[str, int]:
         """How many users of each class there are."""
         return dict(self.runner.user_classes_count)
 
+    @abstractmethod
     def hand_out(self, worker: str, orders: list[Order]) -> None:
         """Hand due calls of open arrivals to a worker."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look_after_workers(self) -> None:
-        """Called every ``LOOK`` seconds while a run lasts."""
+        """Called every ``LOOK`` seconds while users may begin calls."""
 
+    @abstractmethod
     def grant(self, owner: str, grant: Grant) -> None:
         """Tell the callers of a process what they may spend."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore_users(self) -> None:
         """There are more users than asked for: distribute those asked for once more."""
 
@@ -294,13 +297,13 @@ class FrontStation(Station):
     def _watch_users(self) -> None:
         while True:
             gevent.sleep(LOOK)
-            self.look_after_workers()
-            if self.treasury is not None and self.runner.state in BUSY:
-                self.treasury.look()
             self._users_max = max(self._users_max, self.runner.target_user_count)
             if self.runner.state in BUSY:
+                self.look_after_workers()
                 self._guard_users()
                 self.audience.look()
+                if self.treasury is not None:
+                    self.treasury.look()
 
     def _guard_users(self) -> None:
         runner = self.runner

@@ -15,6 +15,7 @@ from harness.swarm.front import FrontStation
 from harness.swarm.local import LocalStation
 from harness.swarm.master import MasterStation
 from harness.swarm.once import Once
+from harness.swarm.randomness import seed_locust
 from harness.swarm.rows import to_the_millisecond
 from harness.swarm.worker import WorkerStation
 
@@ -24,6 +25,7 @@ __all__ = ["install"]
 def install(events: Any) -> None:
     """Make Locust ready for realtime users; called once, when a locustfile imports them."""
     stats.bucket_response_time = to_the_millisecond
+    seed_locust()
     # At each step of a ramp a worker makes this anew for every single option: a tenth of a second
     # of argparse and more, during which no caller speaks.
     argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
@@ -66,7 +68,6 @@ def _master(environment: Any, web_ui: Any) -> MasterStation:
     events.worker_report.add_listener(
         lambda client_id, data, **_: station.on_report(client_id, data)
     )
-    events.worker_connect.add_listener(lambda client_id, **_: station.on_worker_connect(client_id))
     _front(station)
     return station
 

@@ -7,12 +7,12 @@ from harness.money.ledger import Claim, Grant
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally
 from harness.swarm.callers import LocalNumbers
+from harness.swarm.clock import Clock
 from harness.swarm.crowd import Crowd
 from harness.swarm.desk import Desk, Order
 from harness.swarm.front import FrontStation
 from harness.swarm.ramp import open_ramp
 from harness.swarm.recording import Recording
-from harness.swarm.relay import clock_anchor
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import Setup
 from harness.swarm.treasury import open_purse
@@ -31,19 +31,19 @@ class LocalStation(FrontStation):
         super().__init__(environment, web_ui)
         self._counting = CountingSink(NAME)
         self._desk = Desk(self._hear)
-        self._anchor = clock_anchor()
+        self._anchor = Clock().anchor
 
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
         """Let users of the run begin."""
         self._counting = CountingSink(NAME)
         self._desk = Desk(self._hear)
-        self._anchor = clock_anchor()
+        self._anchor = Clock().anchor
         recording.update(anchors=self.anchors())
         self.crowd = Crowd(
             run=recording.directory.id,
             worker=NAME,
             setup=setup,
-            numbers=LocalNumbers(),
+            numbers=LocalNumbers(self.kinds()),
             desk=self._desk,
             sinks=[
                 recording,
@@ -94,3 +94,9 @@ class LocalStation(FrontStation):
     def workers(self) -> dict[str, int]:
         """This process, in the state of its runner."""
         return {self.runner.state: 1}
+
+    def look_after_workers(self) -> None:
+        """There are none."""
+
+    def restore_users(self) -> None:
+        """Locust starts and stops users of one process in the order in which it is told."""

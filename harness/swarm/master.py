@@ -1,6 +1,7 @@
 """A master: hands out callers, collects what its workers measured, ends the swarm in one piece."""
 
 from collections.abc import Mapping
+from time import monotonic, time_ns
 from typing import Any
 
 import gevent
@@ -12,11 +13,25 @@ from harness.sinks.tally import Tally
 from harness.swarm.callers import CallerNumbers
 from harness.swarm.desk import Order
 from harness.swarm.front import BUSY, FrontStation
-from harness.swarm.messages import ARRIVALS, BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.messages import (
+    ANNOUNCEMENT,
+    ARRIVALS,
+    BUDGET,
+    CALLERS,
+    CUT,
+    FINAL,
+    PARCEL,
+    PROBE,
+    READY,
+    RECEIVED,
+    TROUBLE,
+    USERS,
+)
 from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
+from harness.swarm.roll import Roll
 from harness.swarm.setup import Setup
-from harness.swarm.station import wait_until
+from harness.swarm.station import say, wait_until
 
 __all__ = ["MasterStation"]
 
@@ -30,20 +45,25 @@ class MasterStation(FrontStation):
 
     def __init__(self, environment: Any, web_ui: Any) -> None:
         super().__init__(environment, web_ui)
-        self._numbers = CallerNumbers()
-        self._collector = Collector("", lambda name, lines: None)
-        self._lost: set[str] = set()
+        self._numbers = CallerNumbers([])
+        self._collector = Collector("", lambda name, lines: False)
+        self._names: dict[str, str] = {}  # of workers, by client id
+        self._roll = self._new_roll()
         self._quitting: gevent.Greenlet[..., None] | None = None
         self._quit = self.runner.quit
         self.runner.quit = self.quit
-        self._prepared: set[str] = set()
-        self.runner.register_message(READY, self._on_ready)
-        self.runner.register_message(FINAL, self._on_final)
-        self.runner.register_message(CALLERS, self._on_callers)
-        self.runner.register_message(BUDGET, self._on_budget)
-        self.runner.register_message(ARRIVALS, self._on_arrivals)
-        self.runner.register_message(TROUBLE, self._on_trouble)
-        self.runner.register_message(USERS, self._on_users)
+        for message, take in {
+            READY: self._on_ready,
+            FINAL: self._on_final,
+            PARCEL: self._on_parcel,
+            PROBE: self._on_probe,
+            CALLERS: self._on_callers,
+            BUDGET: self._on_budget,
+            ARRIVALS: self._on_arrivals,
+            TROUBLE: self._on_trouble,
+            USERS: self._on_users,
+        }.items():
+            self.runner.register_message(message, take)
 
     @property
     def dials(self) -> bool:
@@ -53,31 +73,31 @@ class MasterStation(FrontStation):
     def refuse(self, reason: str) -> None:
         """Don't start, and let no forked worker wait for a master that is gone."""
         forked = self.options.processes or 0
-        wait_until(lambda: len(self._prepared) >= forked, PREPARE_LIMIT)
+        wait_until(lambda: len(self._names) >= forked, PREPARE_LIMIT)
         self._quit()
         super().refuse(reason)
 
     # A run.
 
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
-        """Announce the run to the workers; Locust's own orders follow on the same wire."""
-        self._numbers = CallerNumbers()
-        self._lost = set()
+        """Announce the run to the workers: it goes with Locust's own orders."""
+        run = recording.directory.id
+        self._numbers = CallerNumbers(self.kinds())
 
-        def append(name: str, lines: bytes) -> None:
-            recording.append(name, lines)
+        def append(name: str, lines: bytes) -> bool:
+            written = recording.append(name, lines)
             self.audience.onlookers.read(name, lines)
+            return written
 
-        self._collector = Collector(recording.directory.id, append)
-        self.runner.send_message(RUN, self._announcement(recording))
+        self._collector = Collector(run, append)
+        self._roll = self._new_roll()
+        self._roll.begin(self._live())
+        announcement = {"run": run, "given_hosts": self.gate.given_hosts}
+        setattr(self.options, ANNOUNCEMENT, announcement)
 
-    def on_worker_connect(self, client_id: str) -> None:
-        """A worker joins: tell it of the run that is on."""
-        if self.recording is not None:
-            self.runner.send_message(RUN, self._announcement(self.recording), client_id)
-
-    def _announcement(self, recording: Recording) -> dict[str, Any]:
-        return {"run": recording.directory.id, "given_hosts": self.gate.given_hosts}
+    def _new_roll(self) -> Roll:
+        began = monotonic()
+        return Roll(self._names, lambda: monotonic() - began, say)
 
     def on_report(self, client_id: str, data: dict[str, Any]) -> None:
         """A worker reports: take what is ours."""
@@ -85,25 +105,34 @@ class MasterStation(FrontStation):
             self._receive(client_id, data.pop(KEY))
 
     def _on_ready(self, environment: Any, msg: Any, **_: Any) -> None:
-        self._prepared.add(msg.node_id)
+        self._names[msg.node_id] = msg.data["worker"]
 
     def _on_final(self, environment: Any, msg: Any, **_: Any) -> None:
         report = self.environment.events.worker_report
         report.fire(client_id=msg.node_id, data=msg.data)
 
+    def _on_parcel(self, environment: Any, msg: Any, **_: Any) -> None:
+        self._receive(msg.node_id, msg.data)
+
     def _receive(self, client_id: str, raw: dict[str, Any]) -> None:
-        known = len(self._collector.anchors)
-        self._collector.receive(client_id, raw)
-        if self.recording is not None and len(self._collector.anchors) > known:
+        if self.recording is None or not self._collector.receive(client_id, raw):
+            return  # the worker keeps it
+        self._roll.heard(client_id)
+        receipt = {"run": raw["run"], "number": raw["number"]}
+        self.runner.send_message(RECEIVED, receipt, client_id)
+        if self.recording.directory.run["anchors"] != self._collector.anchors:
             self.recording.update(anchors=self._collector.anchors)
+
+    def _on_probe(self, environment: Any, msg: Any, **_: Any) -> None:
+        self.runner.send_message(PROBE, {**msg.data, "at": time_ns()}, msg.node_id)
 
     def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
         run = self.recording.directory.id if self.recording is not None else None
         if msg.data["run"] != run:
             return
         self._numbers.give_back(msg.node_id, msg.data.get("free", ()))
-        if want := msg.data.get("want", 0):
-            numbers = self._numbers.take(msg.node_id, want)
+        if want := msg.data.get("want"):
+            numbers = {kind: self._numbers.take(msg.node_id, kind, n) for kind, n in want.items()}
             self.runner.send_message(CALLERS, {"run": run, "numbers": numbers}, msg.node_id)
 
     def _on_budget(self, environment: Any, msg: Any, **_: Any) -> None:
@@ -138,6 +167,7 @@ class MasterStation(FrontStation):
 
     def _on_users(self, environment: Any, msg: Any, **_: Any) -> None:
         """Locust's own count is as old as a worker's last report: too old to guard by."""
+        self._roll.heard(msg.node_id)
         client = self.runner.clients.get(msg.node_id)
         if client is not None and client.state != "missing":
             client.user_classes_count = msg.data["user_classes_count"]
@@ -158,22 +188,34 @@ class MasterStation(FrontStation):
         self.runner.send_message(CUT)
 
     def look_after_workers(self) -> None:
-        """Free the numbers of workers that went missing."""
-        for client in self._gone() - self._lost:
+        """Take back what workers had that are gone; tell those that return."""
+        live = self._live()
+        changes = self._roll.look(live, self._collector.leaving)
+        for client in changes.gone:
             self._numbers.lose(client)
             if self.treasury is not None:
                 self.treasury.lose(client)
             if self.exchange is not None:
                 self.exchange.lose(client)
-        self._lost |= self._gone()
+        for client in changes.returned:
+            self._numbers.lose(client)
+            revoked = {"run": self._collector.run, "revoked": True}
+            self.runner.send_message(CALLERS, revoked, client)
 
     def end_crowd(self) -> dict[str, Any]:
         """Wait for the last parcel of every worker that lives."""
+        setattr(self.options, ANNOUNCEMENT, None)
         wait_until(lambda: not self._collector.awaited(self._live()), FINAL_LIMIT)
+        lost = self._collector.lost
+        self._roll.close(lost)
+        workers = self._collector.workers
+        if lost and len(lost) == len(workers):
+            self.abandon("no worker is left")
         return {
             "anchors": self._collector.anchors,
-            "workers": self._collector.workers,
-            "lost_workers": self._collector.lost,
+            "workers": workers,
+            "lost_workers": sorted(map(self._roll.name, lost)),
+            "roll": self._roll.entries,
         }
 
     def count(self) -> Tally:
@@ -211,6 +253,12 @@ class MasterStation(FrontStation):
             self._quitting = gevent.spawn(self._drain)
         if gevent.getcurrent() not in self.runner.greenlet:
             self._quitting.join()
+
+    def end(self) -> None:
+        """A test has stopped; maybe only since its last worker is gone, and Locust would stay."""
+        super().end()
+        if self.options.headless:
+            gevent.spawn(self.quit)
 
     def close_run(self) -> None:
         """Stop a run that is not over, with all workers, and wait until its report is made."""

@@ -1,15 +1,35 @@
 """Names of our own messages between workers and master, and what they carry."""
 
-__all__ = ["ARRIVALS", "BUDGET", "CALLERS", "CUT", "FINAL", "READY", "RUN", "TROUBLE", "USERS"]
+__all__ = [
+    "ANNOUNCEMENT",
+    "ARRIVALS",
+    "BUDGET",
+    "CALLERS",
+    "CUT",
+    "FINAL",
+    "PARCEL",
+    "PROBE",
+    "READY",
+    "RECEIVED",
+    "TROUBLE",
+    "USERS",
+]
+
+ANNOUNCEMENT = "realtime_run"
+"""
+No message, but an option among those that go with Locust's orders to spawn, so that no order comes
+without it: ``run``, ``given_hosts``.
+"""
 
 READY = "realtime_ready"
-"""Worker to master: it can hear what the master says, from its orders to \"quit\"."""
-
-RUN = "realtime_run"
-"""Master to workers, before a run's first users: ``run``, ``given_hosts``."""
+"""Worker to master: ``worker`` can hear what the master says, from its orders to \"quit\"."""
 
 CALLERS = "realtime_callers"
-"""Worker to master: ``run``, and ``want`` (how many) or ``free`` (numbers). Back: ``numbers``."""
+"""
+Worker to master: ``run``, and ``want`` (how many, by user class) or ``free`` (numbers).
+Back: ``run``, and ``numbers`` (by user class), or ``revoked``: the worker was missing, and others
+may have its numbers.
+"""
 
 BUDGET = "realtime_budget"
 """Worker to master: ``run``, and its ``claim``. Back: ``run``, and the ``grant``."""
@@ -19,8 +39,17 @@ ARRIVALS = "realtime_arrivals"
 FINAL = "realtime_final"
 """Worker to master: a report as Locust's own, with the last parcel of a run."""
 
+PARCEL = "realtime_parcel"
+"""Worker to master: a parcel once more, since nothing was heard of it."""
+
+RECEIVED = "realtime_received"
+"""Master to worker: parcel ``number`` of ``run`` is on its disk."""
+
+PROBE = "realtime_probe"
+"""Worker to master: ``run``, ``sent`` by its clock, ns. Back: these, and ``at`` by the master's."""
+
 USERS = "realtime_users"
-"""Worker to master, once a second: ``user_classes_count``, as in a report."""
+"""Worker to master, twice a second: ``user_classes_count``, as in a report."""
 
 CUT = "realtime_cut"
 """Master to workers: end the calls of users who are told to stop, in mid-turn."""

@@ -48,6 +48,7 @@ class Recording:
         self.trouble = ""
         self._complain = complain
         self._broken = False
+        self._closed = False
 
     @property
     def exit_code(self) -> int:
@@ -68,9 +69,9 @@ class Recording:
         """Write a second of a worker."""
         self._write(lambda: self.directory.on_health(health))
 
-    def append(self, name: str, lines: bytes) -> None:
-        """Write lines that a worker encoded."""
-        self._write(lambda: self.directory.append(name, lines))
+    def append(self, name: str, lines: bytes) -> bool:
+        """Write lines that a worker encoded; whether they are on the disk."""
+        return self._write(lambda: self.directory.append(name, lines))
 
     def update(self, **facts: Any) -> None:
         """Change what ``run.json`` says."""
@@ -79,17 +80,19 @@ class Recording:
     def finish(self, **facts: Any) -> None:
         """Close the run and let a child process make its report."""
         self.update(state="ended", ended_at=_now(), **facts)
+        self._closed = True
         self.directory.close()
         self._report()
 
-    def _write(self, write: Callable[[], None]) -> None:
-        if self._broken:
-            return
+    def _write(self, write: Callable[[], None]) -> bool:
+        if self._broken or self._closed:
+            return False
         try:
             write()
         except RunDirectoryError as error:
             self._broken = True
             self._complain(str(error))
+        return not self._broken
 
     def _report(self) -> None:
         try:

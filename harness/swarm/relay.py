@@ -1,14 +1,16 @@
 """
 Records and counts on their way from workers to the master, in Locust's own messages.
 
-A worker encodes each record once; the master appends the bytes as they are. Counts are cumulative:
-of each worker the newest are kept, and added up when somebody asks.
+A worker encodes each record once; the master appends the bytes as they are and confirms them. What
+is not confirmed is sent again, and in the end kept by the worker. Counts are cumulative: of each
+worker the newest are kept, and added up when somebody asks.
 """
 
 import os
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from time import monotonic, monotonic_ns, time_ns
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -17,17 +19,14 @@ from harness.records import Health, Session, Turn, encode
 from harness.sinks.rundir import is_tape
 from harness.sinks.tally import Tally, merge
 
-__all__ = ["KEY", "Collector", "Parcel", "Shipper", "clock_anchor"]
+__all__ = ["KEY", "Collector", "Parcel", "Shipper"]
 
 KEY = "realtime"
 """Where a parcel lies in Locust's report to the master."""
 
 FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
 
-
-def clock_anchor() -> dict[str, int]:
-    """One instant on the monotonic clock and on the wall clock, in ns."""
-    return {"monotonic_ns": monotonic_ns(), "time_ns": time_ns()}
+PATIENCE = 4.0  # seconds until what was not confirmed is sent again
 
 
 class Parcel(msgspec.Struct, kw_only=True):
@@ -47,22 +46,28 @@ class Parcel(msgspec.Struct, kw_only=True):
 
 class Shipper:
     """
-    A worker's side: a sink that keeps encoded records until they are sent.
+    A worker's side: a sink that keeps encoded records until the master has them.
 
     Args:
         run: The run's name.
         worker: This process's.
         tally: What is counted here.
+        anchor: This host's clock, as far as it is known.
 
     """
 
-    def __init__(self, run: str, worker: str, tally: Tally) -> None:
+    def __init__(
+        self, run: str, worker: str, tally: Tally, anchor: Callable[[], dict[str, int]]
+    ) -> None:
         self._run = run
         self._worker = worker
         self._tally = tally
+        self._anchor = anchor
         self._number = 0
-        self._anchor = clock_anchor()
-        self._lines: dict[str, list[bytes]] = {name: [] for name in FILES}
+        self._lines: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._sent: dict[int, Parcel] = {}  # not confirmed, by number
+        self._sent_at: dict[int, float] = {}
+        self._final = False
 
     def on_turn(self, turn: Turn) -> None:
         """Keep a finished turn."""
@@ -83,20 +88,51 @@ class Shipper:
     def pack(self, *, final: bool = False, leaving: bool = False) -> dict[str, Any]:
         """What has ended since it was packed last, as a message can carry it."""
         self._number += 1
-        lines = {name: b"".join(kept) for name, kept in self._lines.items() if kept}
-        self._lines = {name: [] for name in FILES}
+        self._final = final
+        lines, self._lines = self._lines, defaultdict(list)
         parcel = Parcel(
             run=self._run,
             worker=self._worker,
             number=self._number,
             host=socket.gethostname(),
             pid=os.getpid(),
-            anchor=self._anchor,
-            lines=lines,
+            anchor=self._anchor(),
+            lines={name: b"".join(kept) for name, kept in lines.items()},
             tally=self._tally.encode(),
             final=final,
             leaving=leaving,
         )
+        return self._send(parcel)
+
+    def confirm(self, number: int) -> None:
+        """The master has a parcel on its disk."""
+        self._sent.pop(number, None)
+        self._sent_at.pop(number, None)
+
+    def overdue(self) -> list[dict[str, Any]]:
+        """Parcels that should have been confirmed by now, to be sent again."""
+        before = monotonic() - PATIENCE
+        return [self._send(self._sent[n]) for n, at in self._sent_at.items() if at < before]
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the master has everything, to the last record."""
+        return self._final and not self._sent
+
+    @property
+    def kept(self) -> dict[str, bytes]:
+        """By file, what the master has not confirmed."""
+        found: defaultdict[str, bytes] = defaultdict(bytes)
+        for parcel in self._sent.values():
+            for name, lines in parcel.lines.items():
+                found[name] += lines
+        for name, unpacked in self._lines.items():
+            found[name] += b"".join(unpacked)
+        return dict(found)
+
+    def _send(self, parcel: Parcel) -> dict[str, Any]:
+        self._sent[parcel.number] = parcel
+        self._sent_at[parcel.number] = monotonic()
         return dict(msgspec.structs.asdict(parcel))
 
 
@@ -106,31 +142,35 @@ class Collector:
 
     Args:
         run: The run's name; parcels of another are passed over.
-        append: Takes the name of a file and whole lines.
+        append: Takes the name of a file and whole lines; tells whether they are on the disk.
 
     """
 
-    def __init__(self, run: str, append: Callable[[str, bytes], None]) -> None:
-        self._run = run
+    def __init__(self, run: str, append: Callable[[str, bytes], bool]) -> None:
+        self.run = run
         self._append = append
         self._newest: dict[str, Parcel] = {}  # by client id
-        self._heard: dict[str, float] = {}
-        self._missed = 0
+        self._taken: defaultdict[str, set[int]] = defaultdict(set)  # numbers, by client id
 
-    def receive(self, client_id: str, raw: Mapping[str, Any]) -> None:
-        """Take what a worker sent; what came already is passed over."""
+    def receive(self, client_id: str, raw: Mapping[str, Any]) -> bool:
+        """Take what a worker sent, once; whether the worker may forget it."""
         parcel = msgspec.convert(raw, Parcel)
-        before = self._newest.get(client_id)
-        number = before.number if before else 0
-        if parcel.run != self._run or parcel.number <= number:
-            return
-        self._missed += parcel.number - number - 1
-        self._newest[client_id] = parcel
-        self._heard[client_id] = monotonic()
-        for name, lines in parcel.lines.items():
-            if name in FILES or is_tape(name):
-                self._append(name, lines)
-        parcel.lines = {}
+        if parcel.run != self.run:
+            return False
+        taken = self._taken[client_id]
+        if parcel.number in taken:
+            return True
+        if not all(self._append_lines(name, lines) for name, lines in parcel.lines.items()):
+            return False
+        taken.add(parcel.number)
+        newest = self._newest.get(client_id)
+        if newest is None or parcel.number > newest.number:
+            parcel.lines = {}
+            self._newest[client_id] = parcel
+        return True
+
+    def _append_lines(self, name: str, lines: bytes) -> bool:
+        return self._append(name, lines) if name in FILES or is_tape(name) else True
 
     def tally(self, live: Collection[str]) -> Tally:
         """What all workers counted; of those not in ``live`` without what is open now."""
@@ -141,8 +181,12 @@ class Collector:
         )
 
     def awaited(self, live: Collection[str]) -> set[str]:
-        """Those in ``live`` that took part and whose last parcel is still to come."""
-        return {c for c, parcel in self._newest.items() if c in live and not parcel.final}
+        """Those in ``live`` that took part and of whom a parcel is still to come."""
+        return {client for client in self._newest if client in live and not self._is_whole(client)}
+
+    def _is_whole(self, client: str) -> bool:
+        newest = self._newest[client]
+        return newest.final and len(self._taken[client]) == newest.number
 
     @property
     def anchors(self) -> dict[str, dict[str, int]]:
@@ -156,18 +200,13 @@ class Collector:
 
     @property
     def lost(self) -> list[str]:
-        """Workers whose last parcel never came."""
-        return sorted(p.worker for p in self._newest.values() if not p.final)
+        """Client ids of workers that took part and of whom not every parcel came."""
+        return [client for client in self._newest if not self._is_whole(client)]
 
     @property
     def workers(self) -> list[dict[str, Any]]:
-        """Where each worker ran and how it ended, for ``run.json``."""
+        """Where each worker ran, for ``run.json``."""
         return [
-            {
-                "worker": parcel.worker,
-                "host": parcel.host,
-                "pid": parcel.pid,
-                "silent_s": None if parcel.final else monotonic() - self._heard[client],
-            }
-            for client, parcel in sorted(self._newest.items(), key=lambda pair: pair[1].worker)
+            {"worker": parcel.worker, "host": parcel.host, "pid": parcel.pid}
+            for parcel in sorted(self._newest.values(), key=lambda parcel: parcel.worker)
         ]

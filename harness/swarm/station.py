@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, NoReturn
@@ -19,7 +20,7 @@ DEFAULT_STOP_TIMEOUT = 15.0
 """Seconds for running answers to end; Locust's own default would cut every call in mid-turn."""
 
 
-class Station:
+class Station(ABC):
     """
     A process of the swarm, as Locust's events see it.
 
@@ -43,9 +44,25 @@ class Station:
         if not environment.stop_timeout:
             environment.stop_timeout = DEFAULT_STOP_TIMEOUT
 
+    @abstractmethod
+    def prepare(self) -> None:
+        """Get ready, once Locust is."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """A test starts: let callers begin."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """A test has stopped: all its users have ended."""
+
+    @abstractmethod
     def abandon(self, reason: str) -> None:
-        """End a run that can't go on, for the reason given in one line."""
-        raise NotImplementedError
+        """End a run that can't go on, for the reason given in one line; once."""
+
+    @abstractmethod
+    def shut_down(self) -> None:
+        """Locust quits."""
 
     def interrupt(self) -> None:
         """Let Locust's main greenlet hear of Ctrl-C: it ends the calls."""
@@ -63,13 +80,19 @@ class Station:
             if greenlet.args and greenlet.args[0]._state == LOCUST_STATE_STOPPING:
                 greenlet.kill(block=False)
 
+    def kinds(self) -> list[str]:
+        """Names of the classes of callers."""
+        return [cls.__name__ for cls in self._classes()]
+
     def hosts(self, posted: str | None = None) -> list[str]:
         """Whom callers call: the host given for all, else those of their classes."""
         host = posted or self.environment.host
         if host:
             return [host]
-        callers = [cls for cls in self.environment.user_classes if issubclass(cls, RealtimeUser)]
-        return sorted({cls.host for cls in callers if cls.host})
+        return sorted({cls.host for cls in self._classes() if cls.host})
+
+    def _classes(self) -> list[type[RealtimeUser]]:
+        return [cls for cls in self.environment.user_classes if issubclass(cls, RealtimeUser)]
 
     def read_setup(
         self,

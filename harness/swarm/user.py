@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 
 from locust import User, between, events
 from locust.exception import RescheduleTask, StopUser
-from locust.user.task import LOCUST_STATE_STOPPING
+from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from harness.arrivals import Intended
 from harness.call import Call, CallEnded
@@ -17,14 +17,10 @@ from harness.loads import Load
 from harness.records import Identity
 from harness.swarm.cli_options import offer
 from harness.swarm.crowd import Crowd
+from harness.swarm.randomness import between_calls, of_call, of_due
 from harness.tools import Functions, tools_of
 
-__all__ = ["RealtimeUser", "caller_rng"]
-
-
-def caller_rng(seed: int, caller: int, call: int) -> random.Random:
-    """The randomness of one call: the same for the same seed, on whatever worker it is made."""
-    return random.Random(f"{seed}/{caller}/{call}")
+__all__ = ["RealtimeUser"]
 
 
 class RealtimeUser(User):
@@ -63,6 +59,18 @@ class RealtimeUser(User):
         self._task = ""
         self._calls = 0
         self._caller: int | None = None
+        self._rng = random.Random()
+
+    @property
+    def rng(self) -> random.Random:
+        """
+        The caller's randomness beside calls: the same for the same seed.
+
+        Locust draws tasks and waiting times from it; a task that throws dice should, too.
+        """
+        if self._caller is None:
+            self._number(self._crowd())
+        return self._rng
 
     def start(self, group: Any) -> Any:
         """Begin, as Locust does; whoever ends gives the caller's number back."""
@@ -122,11 +130,10 @@ class RealtimeUser(User):
         length: float | None,
     ) -> Call:
         setup = crowd.setup
-        if self._caller is None:
-            if crowd.ramp is not None:
-                crowd.ramp.wait(self._is_stopping)
-                self._crowd()
-            self._caller = crowd.numbers.take()
+        if not self._calls and crowd.ramp is not None:
+            crowd.ramp.wait(self._is_stopping)
+            self._crowd()
+        caller = self._number(crowd)
         intended = self._next_call(crowd)
         self._calls += 1
         tools = tools or tools_of(self)
@@ -136,13 +143,14 @@ class RealtimeUser(User):
         identity = Identity(
             run=crowd.run,
             worker=crowd.worker,
-            caller=self._caller,
+            caller=caller,
             call=self._calls,
             scenario=scenario or ".".join(filter(None, (type(self).__name__, self._task))),
             model=setup.workload.model,
             target=endpoint.target,
         )
-        rng = self._rng(setup.workload.seed, intended)
+        seed = setup.workload.seed
+        rng = of_call(seed, caller, self._calls) if intended is None else of_due(seed, intended)
         if length is None:
             length = _length(setup.load, intended, rng)
         return Call(
@@ -163,15 +171,21 @@ class RealtimeUser(User):
             on_limits=crowd.ramp.on_limits if crowd.ramp else None,
         )
 
+    def _number(self, crowd: Crowd) -> int:
+        """The caller's number; another one if it was given to somebody else."""
+        if self._caller is None or not crowd.numbers.holds(self._caller):
+            before, self._state = self._state, LOCUST_STATE_WAITING  # Locust may end it at once
+            try:
+                self._caller = crowd.numbers.take(type(self).__name__)
+            finally:
+                self._state = before
+            self._calls = 0
+            self._rng = between_calls(crowd.setup.workload.seed, self._caller)
+        return self._caller
+
     def _next_call(self, crowd: Crowd) -> Intended | None:
         """What a schedule wants of the call to come; ``None``: there is no schedule."""
         return None
-
-    def _rng(self, seed: int, intended: Intended | None) -> random.Random:
-        if intended is not None:
-            return random.Random(f"{seed}/call/{intended.number}")
-        assert self._caller is not None
-        return caller_rng(seed, self._caller, self._calls)
 
     def _is_stopping(self) -> bool:
         crowd: Crowd | None = self.environment.realtime.crowd

@@ -2,33 +2,47 @@
 
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import gevent
 import msgspec
-from locust.runners import STATE_CLEANUP
+from locust.runners import STATE_CLEANUP, STATE_INIT
 
-from harness.arrivals import Report
-from harness.money.ledger import Claim, Grant
-from harness.sinks.counting import CountingSink
+from harness.money.ledger import Grant
 from harness.sinks.tally import Tally
-from harness.swarm.callers import RemoteNumbers
 from harness.swarm.crowd import Crowd
-from harness.swarm.desk import Desk, Order
-from harness.swarm.messages import ARRIVALS, BUDGET, CALLERS, CUT, FINAL, READY, RUN, TROUBLE, USERS
+from harness.swarm.desk import Order
+from harness.swarm.kept import keep
+from harness.swarm.messages import (
+    ANNOUNCEMENT,
+    ARRIVALS,
+    BUDGET,
+    CALLERS,
+    CUT,
+    FINAL,
+    PROBE,
+    READY,
+    RECEIVED,
+    TROUBLE,
+    USERS,
+)
 from harness.swarm.ramp import open_ramp
-from harness.swarm.relay import KEY, Shipper
+from harness.swarm.relay import KEY
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import SetupError, warm_up
-from harness.swarm.station import Station, say
+from harness.swarm.share import Share
+from harness.swarm.station import Station, say, wait_until
 from harness.swarm.treasury import open_purse
 from harness.swarm.web import MetricsServer, metrics_page
 
 __all__ = ["WorkerStation"]
 
-MASTER_SILENT = 10.0  # seconds without a heartbeat after which the master is lost
+MASTER_SILENT = 8.0  # seconds without a heartbeat after which the master is lost
 HEARTBEAT_LATE = 3.0  # seconds between looks for it: this process itself did not run
 HASTE = 3.0  # seconds for running answers to end when it is
+CONFIRM_LIMIT = 5.0  # seconds to wait until the master has the last records, before leaving
+TELL = 0.5  # seconds between counts of users
 
 
 class WorkerStation(Station):
@@ -36,13 +50,9 @@ class WorkerStation(Station):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._announced: dict[str, Any] = {}
-        self._shipper: Shipper | None = None
-        self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
-        self._desk = Desk(self._tell_arrivals)
-        self._counting = CountingSink()
-        self._ended = False
+        self._share: Share | None = None  # of the newest run
         self._leaving = False
+        self._master_lost = False
         self._server: MetricsServer | None = None
 
     @property
@@ -53,24 +63,37 @@ class WorkerStation(Station):
     def prepare(self) -> None:
         """Listen to the master, and serve this process's own metrics if asked to."""
         warm_up(vars(self.options))
-        self.runner.register_message(RUN, self._on_run)
         self.runner.register_message(CALLERS, self._on_callers)
         self.runner.register_message(BUDGET, self._on_budget)
         self.runner.register_message(ARRIVALS, self._on_arrivals)
+        self.runner.register_message(RECEIVED, self._on_received)
+        self.runner.register_message(PROBE, self._on_probe)
         self.runner.register_message(CUT, self._on_cut)
         gevent.spawn(self._watch_master)
-        gevent.spawn(self._tell_users)
+        gevent.spawn(self._tell)
         self._serve_metrics()
-        self.runner.send_message(READY)
+        self.runner.send_message(READY, {"worker": self.name})
+        if self.runner.worker_state != STATE_INIT and self._share is None and not self.trouble:
+            self.begin()  # the order to spawn came before anybody listened to Locust's events
 
     # Messages.
 
-    def _on_run(self, environment: Any, msg: Any, **_: Any) -> None:
-        self._announced = dict(msg.data)
+    def _share_of(self, run: str) -> Share | None:
+        return self._share if self._share is not None and self._share.run == run else None
 
     def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
-        if msg.data["run"] == self._announced.get("run"):
-            self._numbers.arrived(msg.data["numbers"])
+        if share := self._share_of(msg.data["run"]):
+            if msg.data.get("revoked"):
+                share.numbers.revoked()
+            share.numbers.arrived(msg.data.get("numbers", {}))
+
+    def _on_received(self, environment: Any, msg: Any, **_: Any) -> None:
+        if share := self._share_of(msg.data["run"]):
+            share.shipper.confirm(msg.data["number"])
+
+    def _on_probe(self, environment: Any, msg: Any, **_: Any) -> None:
+        if share := self._share_of(msg.data["run"]):
+            share.clock.answered(msg.data["sent"], msg.data["at"])
 
     def _on_budget(self, environment: Any, msg: Any, **_: Any) -> None:
         crowd = self.crowd
@@ -78,63 +101,62 @@ class WorkerStation(Station):
             crowd.purse.hear(msgspec.convert(msg.data["grant"], Grant))
 
     def _on_arrivals(self, environment: Any, msg: Any, **_: Any) -> None:
-        if msg.data["run"] == self._announced.get("run"):
-            self._desk.arrived(msgspec.convert(msg.data["orders"], list[Order]))
-
-    def _tell_arrivals(self, report: Report) -> None:
-        data = {"run": self._announced["run"], "report": msgspec.structs.asdict(report)}
-        self.runner.send_message(ARRIVALS, data)
+        if share := self._share_of(msg.data["run"]):
+            share.desk.arrived(msgspec.convert(msg.data["orders"], list[Order]))
 
     def _on_cut(self, environment: Any, msg: Any, **_: Any) -> None:
         self.cut_leaving()
 
-    def _claim(self, claim: Claim) -> None:
-        said = {"run": self._announced["run"], "claim": msgspec.to_builtins(claim)}
-        self.runner.send_message(BUDGET, said)
-
-    def _ask_for_callers(self, n: int) -> None:
-        self.runner.send_message(CALLERS, {"run": self._announced["run"], "want": n})
-
-    def _give_callers_back(self, numbers: list[int]) -> None:
-        self.runner.send_message(CALLERS, {"run": self._announced["run"], "free": numbers})
-
     def on_report(self, data: dict[str, Any]) -> None:
         """Locust reports to the master: add what is ours."""
-        if self._shipper is not None:
-            data[KEY] = self._shipper.pack(final=self._ended, leaving=self._leaving)
+        if self._share is not None and not self._share.ended:
+            data[KEY] = self._share.shipper.pack()
+
+    def _tell(self) -> None:
+        """Tell the master what it must know sooner than by Locust's reports."""
+        while True:
+            gevent.sleep(TELL)
+            if self._share is None:
+                continue
+            self._share.send_again()
+            if not self._share.ended:
+                counts = self.runner.user_classes_count
+                self.runner.send_message(USERS, {"user_classes_count": counts})
+                if self.crowd is not None and self.crowd.purse is not None:
+                    self.crowd.purse.report()
+                if self._share.desk.used:  # a master that took this worker for lost hears again
+                    self._share.desk.tell()
 
     # A run.
 
     def begin(self) -> None:
         """The master starts a run: let users begin."""
-        if self.crowd is not None:
-            self.crowd.end()  # a run that was lost with its master
-        self.trouble, self.crowd, self._ended = "", None, False
-        if not self._announced:
+        self._keep_rest()
+        self.trouble, self.crowd, self._share = "", None, None
+        announced = getattr(self.options, ANNOUNCEMENT, None)
+        if announced is None:
             self.abandon("the master does not run realtime-harness")
             return
         try:
-            setup = self.read_setup(list(self._announced["given_hosts"]))
+            setup = self.read_setup(list(announced["given_hosts"]))
         except SetupError as error:
             self.abandon(str(error))
             return
-        self._counting = CountingSink(self.name)
-        self._numbers = RemoteNumbers(self._ask_for_callers, self._give_callers_back)
-        self._desk = Desk(self._tell_arrivals)
-        self._shipper = Shipper(self._announced["run"], self.name, self._counting.tally)
+        share = self._share = Share(announced["run"], self.name, self.runner.send_message)
+        share.announce()
         self.crowd = Crowd(
-            run=self._announced["run"],
+            run=share.run,
             worker=self.name,
             setup=setup,
-            numbers=self._numbers,
-            desk=self._desk,
-            sinks=[self._shipper, self._counting, LocustRows(self.environment.events.request)],
+            numbers=share.numbers,
+            desk=share.desk,
+            sinks=[share.shipper, share.counting, LocustRows(self.environment.events.request)],
             users=lambda: int(self.runner.user_count),
-            list_tools=self._counting.list_tools,
+            list_tools=share.counting.list_tools,
             abandon=self.abandon,
-            keep=self._shipper.on_file,
-            purse=open_purse(setup, self._claim),
-            ramp=open_ramp(setup, self._counting.tally),
+            keep=share.shipper.on_file,
+            purse=open_purse(setup, share.claim),
+            ramp=open_ramp(setup, share.counting.tally),
         )
         self.crowd.begin()
 
@@ -142,15 +164,15 @@ class WorkerStation(Station):
         """All users have ended: report at once, Locust's next report may come too late."""
         # Else Locust sleeps as long once more before it tells the master that it is ready.
         self.environment.stop_timeout = 0
-        if self.crowd is None or self._shipper is None:
+        share = self._share
+        if self.crowd is None or share is None or share.ended:
             return
         self.crowd.end()
-        report: dict[str, Any] = {}
-        self._ended = True
+        share.end()
+        report: dict[str, Any] = {KEY: share.shipper.pack(final=True, leaving=self._leaving)}
         client_id = self.runner.client_id
         self.environment.events.report_to_master.fire(client_id=client_id, data=report)
         self.runner.send_message(FINAL, report)
-        self._shipper = None
 
     def abandon(self, reason: str) -> None:
         """Tell the master that this worker can't go on, and why; once."""
@@ -161,14 +183,34 @@ class WorkerStation(Station):
     def shut_down(self) -> None:
         """Locust quits: end calls and ship what is left before it says goodbye to the master."""
         self._leaving = True
-        if self._shipper is not None:
-            self.runner.stop()
+        if self._share is not None:
+            if not self._share.ended:
+                self.runner.stop()
+            wait_until(self._is_free, CONFIRM_LIMIT)
+        self._keep_rest()
         if self.environment.process_exit_code is None:
             self.environment.process_exit_code = (
                 0  # failures of the target are the master's to tell
             )
         if self._server is not None:
             self._server.stop()
+
+    def _is_free(self) -> bool:
+        """Whether nothing is to be waited for: all is delivered, or nobody listens any more."""
+        listens = len(self.runner.greenlet) > 0 and not self._master_lost
+        return self._share is None or self._share.shipper.delivered or not listens
+
+    def _keep_rest(self) -> None:
+        """Write to this host's disk what the master never confirmed."""
+        share = self._share
+        if share is None or share.shipper.delivered or not (rest := share.shipper.kept):
+            return
+        try:
+            path = keep(Path(self.options.run_dir), share.facts(), rest)
+        except OSError as error:
+            say(f"{self.name}: records that the master did not get are lost: {error}")
+            return
+        say(f"{self.name}: the master did not get everything; the rest is in {path}")
 
     def _watch_master(self) -> None:
         heard = looked = time.time()
@@ -182,20 +224,10 @@ class WorkerStation(Station):
             heard = max(heard, self.runner.last_heartbeat_timestamp or 0.0)
             looked = now
         say(f"{self.name}: the master has been silent for {MASTER_SILENT:g} s: hanging up")
+        self._master_lost = True
         self.environment.stop_timeout = HASTE
         self.environment.process_exit_code = 2
         self.runner.quit()
-
-    def _tell_users(self) -> None:
-        while True:
-            gevent.sleep(1.0)
-            if self._shipper is not None:
-                counts = self.runner.user_classes_count
-                self.runner.send_message(USERS, {"user_classes_count": counts})
-                if self.crowd is not None and self.crowd.purse is not None:
-                    self.crowd.purse.report()
-                if self._desk.used:  # a master that took this worker for lost hears of it again
-                    self._desk.tell()
 
     def _serve_metrics(self) -> None:
         if not self.options.metrics_port:
@@ -209,4 +241,4 @@ class WorkerStation(Station):
             say(f"{self.name}: can't serve metrics on port {port}: {error.strerror or error}")
 
     def _tally(self) -> Tally:
-        return self._counting.tally
+        return Tally() if self._share is None else self._share.counting.tally

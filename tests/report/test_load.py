@@ -152,6 +152,20 @@ def test_clocks_of_several_workers_are_laid_on_one_axis(tmp_path):
     assert run.unanchored == []
 
 
+@pytest.mark.parametrize(
+    ("offset", "bound", "apart"), [(2.0, 0.1, 2.0), (-2.0, 0.1, -2.0), (0.1, 0.2, 0.0)]
+)
+def test_clocks_that_differ_from_the_masters_by_more_than_the_bound_are_set_right(
+    tmp_path, offset, bound, apart
+):
+    probed = ANCHOR | {"offset_ns": int(offset * 1e9), "bound_ns": int(bound * 1e9)}
+    turns = [answered(10.0, worker="a"), answered(10.0, worker="b")]
+
+    run = load_run(write_run(tmp_path, turns, meta={"anchors": {"a": ANCHOR, "b": probed}}))
+
+    assert run.turns["t"].iloc[0] - run.turns["t"].iloc[1] == pytest.approx(apart)
+
+
 def test_a_worker_without_anchor_is_named_and_placed_at_the_start(tmp_path):
     turns = [answered(10.0, worker="a"), silent(500.0, worker="b"), silent(503.0, worker="b")]
 

@@ -7,48 +7,48 @@ from harness.swarm.callers import CallerNumbers, LocalNumbers, RemoteNumbers
 
 
 def test_the_lowest_free_number_comes_next():
-    numbers = CallerNumbers()
+    numbers = CallerNumbers(["User"])
 
-    assert numbers.take("a", 3) == [1, 2, 3]
-    assert numbers.take("b", 2) == [4, 5]
+    assert numbers.take("a", "User", 3) == [1, 2, 3]
+    assert numbers.take("b", "User", 2) == [4, 5]
     numbers.give_back("a", [2])
-    assert numbers.take("b", 2) == [2, 6]
+    assert numbers.take("b", "User", 2) == [2, 6]
 
 
 def test_a_lost_workers_numbers_are_handed_out_again():
-    numbers = CallerNumbers()
-    numbers.take("a", 2)
-    numbers.take("b", 2)
+    numbers = CallerNumbers(["User"])
+    numbers.take("a", "User", 2)
+    numbers.take("b", "User", 2)
 
     numbers.lose("a")
 
-    assert numbers.take("b", 3) == [1, 2, 5]
+    assert numbers.take("b", "User", 3) == [1, 2, 5]
 
 
 def test_nobody_gives_back_what_another_holds():
-    numbers = CallerNumbers()
-    numbers.take("a")
+    numbers = CallerNumbers(["User"])
+    numbers.take("a", "User")
 
     numbers.give_back("b", [1])
 
-    assert numbers.take("b") == [2]
+    assert numbers.take("b", "User") == [2]
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), max_size=30))
 def test_a_crowd_has_the_same_numbers_on_any_workers(owners):
-    numbers = CallerNumbers()
+    numbers = CallerNumbers(["User"])
 
-    taken = [numbers.take(owner)[0] for owner in owners]
+    taken = [numbers.take(owner, "User")[0] for owner in owners]
 
     assert taken == list(range(1, len(owners) + 1))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["take", "free", "lose"]), st.sampled_from("ab"))))
 def test_no_number_is_held_twice(steps):
-    numbers, held = CallerNumbers(), {"a": set(), "b": set()}
+    numbers, held = CallerNumbers(["User"]), {"a": set(), "b": set()}
     for step, owner in steps:
         if step == "take":
-            (number,) = numbers.take(owner)
+            (number,) = numbers.take(owner, "User")
             assert number not in held["a"] | held["b"]
             held[owner].add(number)
         elif step == "lose":
@@ -58,12 +58,32 @@ def test_no_number_is_held_twice(steps):
             numbers.give_back(owner, [held[owner].pop()])
 
 
-def test_in_one_process_numbers_come_at_once():
-    numbers = LocalNumbers()
+@given(st.permutations("AAABBC"))
+def test_each_class_has_the_same_numbers_in_whatever_order_they_ask(kinds):
+    numbers = CallerNumbers(["B", "C", "A"])
+    taken = {"A": set(), "B": set(), "C": set()}
 
-    assert [numbers.take(), numbers.take()] == [1, 2]
+    for kind in kinds:
+        taken[kind].update(numbers.take("worker", kind))
+
+    assert taken == {"A": {1, 4, 7}, "B": {2, 5}, "C": {3}}
+
+
+def test_a_number_given_back_goes_to_a_user_of_the_same_class():
+    numbers = CallerNumbers(["A", "B"])
+    numbers.take("a", "A", 2), numbers.take("a", "B", 2)
+
+    numbers.lose("a")
+
+    assert (numbers.take("b", "B"), numbers.take("b", "A")) == ([2], [1])
+
+
+def test_in_one_process_numbers_come_at_once():
+    numbers = LocalNumbers(["User"])
+
+    assert [numbers.take("User"), numbers.take("User")] == [1, 2]
     numbers.give_back(1)
-    assert numbers.take() == 1
+    assert numbers.take("User") == 1
 
 
 class Master:
@@ -80,20 +100,23 @@ def master():
 
 
 def test_users_that_begin_together_ask_in_one_message(master):
-    users = [gevent.spawn(master.numbers.take) for _ in range(3)]
+    users = [gevent.spawn(master.numbers.take, "User") for _ in range(3)]
     gevent.idle()
-    master.numbers.arrived([4, 5, 6])
+    master.numbers.arrived({"User": [4, 5, 6]})
     gevent.joinall(users, timeout=5, raise_error=True)
 
-    assert master.asked == [3]
+    assert master.asked == [{"User": 3}]
     assert [user.value for user in users] == [4, 5, 6]
 
 
 def test_the_number_of_a_user_stopped_while_it_waited_goes_back(master):
-    stopped, waiting = gevent.spawn(master.numbers.take), gevent.spawn(master.numbers.take)
+    stopped, waiting = (
+        gevent.spawn(master.numbers.take, "User"),
+        gevent.spawn(master.numbers.take, "User"),
+    )
     gevent.idle()
     stopped.kill()
-    master.numbers.arrived([7, 8])
+    master.numbers.arrived({"User": [7, 8]})
     waiting.join(5)
 
     assert waiting.value == 7
@@ -101,10 +124,22 @@ def test_the_number_of_a_user_stopped_while_it_waited_goes_back(master):
 
 
 def test_the_number_that_arrives_as_its_user_is_stopped_goes_back(master):
-    user = gevent.spawn(master.numbers.take)
+    user = gevent.spawn(master.numbers.take, "User")
     gevent.idle()
     user.kill(block=False)
-    master.numbers.arrived([7])
+    master.numbers.arrived({"User": [7]})
     user.join(5)
 
     assert master.returned == [7]
+
+
+def test_a_worker_that_was_taken_for_dead_holds_none_of_its_numbers(master):
+    user = gevent.spawn(master.numbers.take, "User")
+    gevent.idle()
+    master.numbers.arrived({"User": [7]})
+    user.join(5)
+    assert master.numbers.holds(7)
+
+    master.numbers.revoked()
+
+    assert not master.numbers.holds(7)

@@ -1,4 +1,6 @@
 import json
+import os
+import socket
 
 import msgpack
 import pytest
@@ -7,7 +9,9 @@ from hypothesis import strategies as st
 
 from harness.records import Health, Session, Turn
 from harness.sinks.tally import Tally
-from harness.swarm.relay import Collector, Shipper
+from harness.swarm.relay import PATIENCE, Collector, Shipper
+
+ANCHOR = {"monotonic_ns": 1, "time_ns": 2}
 
 
 class Written(dict):
@@ -15,6 +19,7 @@ class Written(dict):
 
     def append(self, name, lines):
         self[name] = self.get(name, b"") + lines
+        return True
 
     def turns(self):
         return [json.loads(line)["caller"] for line in self.get("turns.jsonl", b"").splitlines()]
@@ -27,7 +32,7 @@ def over_the_wire(parcel):
 
 def a_worker(name="host-0", turns=()):
     tally = Tally()
-    shipper = Shipper("run-1", name, tally)
+    shipper = Shipper("run-1", name, tally, lambda: ANCHOR)
     for caller in turns:
         shipper.on_turn(Turn(caller=caller))
         tally.count("turns", ("talk", "small", "completed"))
@@ -80,7 +85,7 @@ def test_parcels_of_the_run_before_are_passed_over(written):
 
 @given(st.lists(st.integers(0, 5), max_size=5), st.integers(0, 4))
 def test_counts_add_up_whatever_parcels_were_lost(amounts, arrives):
-    collector = Collector("run-1", lambda name, lines: None)
+    collector = Collector("run-1", lambda name, lines: True)
     workers = [a_worker(f"host-{n}") for n in range(2)]
     for client, (shipper, tally) in zip("ab", workers, strict=True):
         for n, amount in enumerate(amounts):
@@ -117,15 +122,69 @@ def test_the_last_parcel_tells_who_is_still_awaited_and_who_is_lost(collector):
     assert collector.awaited({"a", "b"}) == {"b"}
     assert collector.awaited({"a"}) == set()
     assert collector.leaving == {"a"}
-    assert collector.lost == ["host-1"]
+    assert collector.lost == ["b"]
 
 
-def test_every_worker_has_its_clock_anchored(collector):
+def test_of_every_worker_it_is_known_where_it_ran_and_by_which_clock(collector):
     shipper, _ = a_worker("host-0")
     collector.receive("a", over_the_wire(shipper.pack()))
 
-    anchor = collector.anchors["host-0"]
-    assert anchor.keys() == {"monotonic_ns", "time_ns"}
+    assert collector.anchors == {"host-0": ANCHOR}
     (worker,) = collector.workers
-    assert worker["worker"] == "host-0"
-    assert worker["silent_s"] < 60
+    assert worker == {"worker": "host-0", "host": socket.gethostname(), "pid": os.getpid()}
+
+
+def test_what_is_not_confirmed_is_kept_and_what_is_confirmed_is_not():
+    shipper, _ = a_worker(turns=[1])
+    first = shipper.pack()
+    shipper.on_turn(Turn(caller=2))
+    shipper.pack()
+    shipper.on_turn(Turn(caller=3))
+
+    assert callers(shipper.kept) == [1, 2, 3]
+    shipper.confirm(first["number"])
+    assert callers(shipper.kept) == [2, 3]
+
+
+def callers(kept):
+    return [json.loads(line)["caller"] for line in kept.get("turns.jsonl", b"").splitlines()]
+
+
+def test_a_worker_has_delivered_when_its_last_parcel_and_all_before_are_confirmed():
+    shipper, _ = a_worker(turns=[1])
+    first = shipper.pack()
+    last = shipper.pack(final=True)
+
+    shipper.confirm(last["number"])
+    assert not shipper.delivered
+    shipper.confirm(first["number"])
+    assert shipper.delivered
+    assert shipper.kept == {}
+
+
+def test_what_is_not_confirmed_in_time_is_sent_again_as_it_was(monkeypatch, collector, written):
+    now = 100.0
+    monkeypatch.setattr("harness.swarm.relay.monotonic", lambda: now)
+    shipper, _ = a_worker(turns=[1])
+    lost = shipper.pack()
+    collector.receive("a", over_the_wire(shipper.pack(final=True)))
+    assert shipper.overdue() == []
+    assert collector.lost == ["a"]
+
+    now += PATIENCE + 1
+    again = shipper.overdue()
+
+    assert again[0] == lost
+    for parcel in again:
+        collector.receive("a", over_the_wire(parcel))
+    assert written.turns() == [1]
+    assert collector.lost == []
+    assert shipper.overdue() == []
+
+
+def test_what_cannot_be_written_is_not_confirmed():
+    shipper, _ = a_worker(turns=[1])
+
+    assert not Collector("run-1", lambda name, lines: False).receive("a", shipper.pack())
+    assert not Collector("run-2", lambda name, lines: True).receive("a", shipper.pack())
+    assert Collector("run-1", lambda name, lines: True).receive("a", shipper.pack())

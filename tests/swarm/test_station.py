@@ -17,7 +17,7 @@ import json, sys
 from types import SimpleNamespace
 from locust import HttpUser
 from harness.swarm import RealtimeUser
-from harness.swarm.station import Station
+from harness.swarm.local import LocalStation
 
 class Caller(RealtimeUser):
     host = "wss://voice.example"
@@ -33,7 +33,7 @@ def hosts(classes, given, posted, _):
         runner=None, parsed_options=None, stop_timeout=1, host=given,
         user_classes=[globals()[name] for name in classes],
     )
-    return Station(environment).hosts(posted)
+    return LocalStation(environment, None).hosts(posted)
 
 print(json.dumps({name: hosts(*case) for name, case in json.loads(sys.argv[1]).items()}))
 """

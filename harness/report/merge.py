@@ -1,0 +1,126 @@
+"""Directories of one run as one: the master's, and what workers kept that it never got."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from harness.errors import CommandError
+from harness.report.load import FILES, read_meta
+
+__all__ = ["merged", "parts"]
+
+SUFFIX = ".merged"
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    """What makes two lines the same record, whichever file they are of."""
+
+    worker: str = ""
+    caller: int = 0
+    call: int = 0
+    session: str = ""
+    turn: int = 0
+    due_at: int = 0  # of a turn
+    event: str = ""  # of a session
+    started_at: int = 0
+    at: int = 0  # of a session, or a second of health
+
+
+_decoder = msgspec.json.Decoder(_Identity)
+
+
+def parts(paths: Sequence[Path]) -> list[list[Path]]:
+    """Directories, those of the same run together, in the order in which they were named."""
+    found: dict[str, list[tuple[bool, Path]]] = {}
+    for resolved, path in {path.resolve(): path for path in reversed(paths)}.items():
+        meta, _ = read_meta(resolved / "run.json")
+        found.setdefault(str(meta.get("run") or resolved), []).insert(0, ("merged" in meta, path))
+    # What was merged before is made anew from its parts.
+    return [
+        [path for was_merged, path in group if not was_merged] or [path for _, path in group]
+        for group in reversed(found.values())
+    ]
+
+
+def merged(paths: Sequence[Path]) -> Path:
+    """
+    The directory of a run; of several parts of it ``<run>.merged`` beside the master's, made anew.
+
+    Each record is in it once. What ``run.json`` says is the master's, with what is known of the
+    workers that kept something.
+
+    Raises:
+        CommandError: If it can't be written.
+
+    """
+    if len(paths) == 1:
+        return paths[0]
+    metas = [read_meta(path / "run.json")[0] for path in paths]
+    # The master's first: what it knows of the run, a worker doesn't.
+    order = sorted(range(len(paths)), key=lambda n: metas[n].get("state") == "kept")
+    sources = [paths[n] for n in order]
+    into = sources[0].with_name(str(metas[order[0]].get("run") or sources[0].name) + SUFFIX)
+    try:
+        into.mkdir(exist_ok=True)
+        for name in FILES:
+            _join([path / name for path in sources], into / name)
+        _copy_tapes(sources, into / "tapes")
+        meta = msgspec.json.encode(_join_meta([metas[n] for n in order]))
+        (into / "run.json").write_bytes(msgspec.json.format(meta, indent=2) + b"\n")
+    except OSError as error:
+        raise CommandError(f"can't merge into {into}: {error}") from None
+    return into
+
+
+def _join(sources: Sequence[Path], into: Path) -> None:
+    """The lines of all sources, those that are there already passed over."""
+    seen: set[int] = set()
+    with into.open("wb") as target, ExitStack() as stack:
+        for path in sources:
+            if path.is_file():
+                target.writelines(_new_lines(stack.enter_context(path.open("rb")), seen))
+
+
+def _new_lines(file: BinaryIO, seen: set[int]) -> Iterator[bytes]:
+    for line in file:
+        try:
+            identity = hash(_decoder.decode(line))  # a number: of millions of turns there are many
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            identity = hash(line)  # damaged: to be counted by whoever reads it
+        if identity not in seen:
+            seen.add(identity)
+            yield line if line.endswith(b"\n") else line + b"\n"
+
+
+def _copy_tapes(sources: Sequence[Path], into: Path) -> None:
+    for source in sources:
+        for tape in sorted((source / "tapes").glob("*.jsonl")):
+            into.mkdir(exist_ok=True)
+            shutil.copyfile(tape, into / tape.name)
+
+
+def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """
+    The first's, with the anchors of all.
+
+    A worker is no longer lost if it kept everything to its last record. Of a run whose master was
+    lost, every worker is that left nothing.
+    """
+    first, *kept = metas
+    anchors: dict[str, Any] = {}
+    for meta in reversed(metas):
+        anchors |= meta.get("anchors") or {}
+    whole = {meta.get("worker") for meta in kept if meta.get("whole")}
+    lost = first.get("lost_workers") or []
+    if first.get("state") == "running":
+        lost = sorted(anchors)
+    return {
+        **first,
+        "anchors": anchors,
+        "lost_workers": [worker for worker in lost if worker not in whole],
+        "merged": [meta.get("worker") or "master" for meta in metas],
+    }

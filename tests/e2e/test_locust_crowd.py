@@ -1,0 +1,160 @@
+"""Who the callers of a swarm are: the same crowd for the same seed, wherever its users run."""
+
+import signal
+from collections import defaultdict
+
+import pytest
+from locusts import Locust, alive, children, group, truth, wait_until
+from webui import WebUI
+
+pytestmark = pytest.mark.e2e
+
+QUICK = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", "2")
+QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
+
+CROWD = """
+from locust import between, task
+from harness.swarm import RealtimeUser
+
+class Chatty(RealtimeUser):
+    wait_time = between(0.05, 0.3)
+
+    @task
+    def ask(self):
+        with self.call() as call:
+            call.say()
+
+    @task(2)
+    def insist(self):
+        with self.call() as call:
+            call.say()
+            call.say()
+
+class Terse(RealtimeUser):
+    weight = 2
+    wait_time = between(0.05, 0.3)
+
+    @task
+    def mention(self):
+        with self.call(scenario=f"mention {self.rng.randrange(100)}") as call:
+            call.say()
+"""
+
+
+def crowd_of(locust):
+    """What each caller did, call by call."""
+    did = defaultdict(list)
+    for turn in sorted(locust.lines("turns"), key=lambda turn: (turn["call"], turn["turn"])):
+        did[turn["caller"]].append((turn["call"], turn["turn"], turn["scenario"], turn["said"]))
+    return did
+
+
+def test_the_same_seed_gives_the_same_crowd_on_any_number_of_workers(folder, simulator, free_port):
+    target = simulator(*QUICK_ANSWERS)
+    (folder / "crowd.py").write_text(CROWD)
+    swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
+    crowds = []
+    for part in ((), swarm):
+        load = ("-u", 6, "-r", 6, "-t", "6s", "--seed", 7, "--host", target.url)
+        with Locust(
+            folder, "--headless", *part, *load, *QUICK, locustfile=folder / "crowd.py"
+        ) as locust:
+            assert locust.wait() == 0, locust.text
+            crowds.append(crowd_of(locust))
+
+    alone, shared = crowds
+    assert alone.keys() == shared.keys() == {1, 3, 2, 4, 6, 8}  # 2 chatty, 4 terse ones
+    for caller, did in alone.items():
+        n = min(len(did), len(shared[caller]))
+        assert n >= 2
+        assert did[:n] == shared[caller][:n]
+
+
+def test_workers_that_come_late_or_come_back_are_noted_and_share_no_caller(
+    folder, simulator, free_port
+):
+    target = simulator(*QUICK_ANSWERS)
+    bind = ("--master-bind-host", "127.0.0.1", "--master-bind-port", free_port)
+    reach = ("--worker", "--master-host", "127.0.0.1", "--master-port", free_port)
+    load = ("-u", 4, "-r", 4, "--expect-workers", 1, "--host", target.url)
+    with (
+        Locust(folder, "--master", *bind, "--headless", *load, *QUICK) as master,
+        Locust(folder, *reach) as first,
+    ):
+        master.wait_for_turns(2)
+        with Locust(folder, *reach) as second:
+            master.wait_for(r"-1 joined")
+            wait_until(lambda: len(workers_of(master)) == 2, 30, lambda: master.text)
+            second.process.send_signal(signal.SIGSTOP)
+            master.wait_for(r"-1 is missing")
+            second.process.send_signal(signal.SIGCONT)
+            master.wait_for(r"-1 is back")
+            n = len(master.lines("turns"))
+            master.wait_for_turns(n + 8)
+            master.process.terminate()
+            assert master.wait() in (0, 2), master.text  # who stood still was late
+            assert (first.wait(20), second.wait(20)) == (0, 0)
+
+    changes = [entry["change"] for entry in master.read("run.json")["roll"]]
+    assert changes == ["joined", "missing", "returned"]
+    assert master.read("run.json")["lost_workers"] == []
+    returned = master.read("run.json")["roll"][-1]["t"]
+    assert together(master, returned) == []
+    target.process.terminate()
+    assert master.heard == truth(target.truth)
+
+
+def workers_of(locust):
+    return {turn["worker"] for turn in locust.lines("turns")}
+
+
+def together(locust, after):
+    """Callers who were on two workers at once, in calls that began ``after`` so many seconds."""
+    starts = defaultdict(list)
+    begun = min(line["at"] for line in locust.lines("health"))
+    for line in locust.lines("sessions"):
+        if line["event"] == "end" and line["started_at"] > begun + after * 1e9:
+            starts[line["caller"]].append((line["started_at"], line["at"], line["worker"]))
+    return [
+        (caller, one, other)
+        for caller, calls in starts.items()
+        for one in calls
+        for other in calls
+        if one[2] != other[2] and one[0] < other[0] < one[1]
+    ]
+
+
+def test_the_second_run_of_a_swarm_from_the_web_ui_starts_clean(folder, simulator, free_port):
+    target = simulator(*QUICK_ANSWERS)
+    ports = ("--master-bind-port", free_port, "--master-port", free_port)
+    web = ("--web-host", "127.0.0.1", "--web-port", free_port - 1)
+    with Locust(folder, "--processes", 2, *ports, *web, "--host", target.url, *QUICK) as locust:
+        locust.wait_for(r"(?s)reported as ready.*reported as ready")
+        ui = WebUI(locust, free_port - 1)
+        heard = set()
+        for _ in range(2):
+            assert ui.post("/swarm", **ui.form())["success"]
+            run = wait_until(lambda before=frozenset(heard): new_run(locust, before), 20)
+            locust.wait_for_turns(3)
+            ui.post("/stop")
+            wait_until((locust.run / "summary.json").exists, 40, lambda: locust.text)
+            assert {turn["caller"] for turn in locust.lines("turns")} == {1, 2}
+            assert {turn["run"] for turn in locust.lines("turns")} == {run}
+            assert min(turn["call"] for turn in locust.lines("turns")) == 1
+            assert locust.read("summary.json")["lost_workers"] == []
+            assert not heard & locust.heard
+            heard |= locust.heard
+        workers = set(children(locust.process.pid)) & set(group(locust.process.pid))
+        assert len(workers) == 2
+        locust.process.terminate()
+        assert locust.wait() == 0, locust.text
+        assert not any(map(alive, workers))
+    target.process.terminate()
+    assert heard == truth(target.truth)
+
+
+def new_run(locust, heard):
+    """The name of the newest run, if its turns are none of those ``heard``."""
+    if not (locust.run / "run.json").exists() or heard & locust.heard:
+        return None
+    return locust.read("run.json")["run"]
