@@ -40,6 +40,8 @@ class Assumed(msgspec.Struct, frozen=True, kw_only=True):
     answer_s: float = ANSWER_S  # of an answer's audio
     ttfa_s: float = 1.0  # until it begins
     wait_s: float = 2.0  # between the calls of a caller
+    call_length_s: float | None = None  # None: for the workload's turns
+    arrivals: float | None = None  # calls a second, by a schedule; None: callers call again
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     says_s: float  # of a turn
     turn_s: float  # from beginning to speak until speaking again
     call_s: float
+    turns_per_call: int
+    at_once: float  # calls, with all callers there
     calls: int
     turns: int
     responses: float
@@ -107,37 +111,68 @@ def talk_of(workload: Workload, corpus: Corpus, answer_s: float = ANSWER_S) -> T
     )
 
 
+class _Course(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls go, on average."""
+
+    workload: Workload
+    talk: Talk
+    turns: int  # of a call, a greeting included
+    turn_s: float
+    call_s: float
+    rate: float  # calls a second with all callers there
+
+
 def forecast(workload: Workload, corpus: Corpus, assumed: Assumed) -> Forecast:
     """What a run of this workload is expected to be."""
-    talk = talk_of(workload, corpus, assumed.answer_s)
-    turn_s = _turn_s(workload, talk, assumed)
-    per_call = workload.turns + workload.speaks_first
-    call_s = CONNECT_S + per_call * turn_s
-    cycle = call_s + assumed.wait_s
-    present = _caller_seconds(assumed)
-    whole = math.floor(present / assumed.users / cycle)
-    # Of the last call, turns that have begun are heard out.
-    begun = min(per_call, math.ceil((present / assumed.users - whole * cycle) / turn_s))
-    times = [assumed.users * (whole + (number < begun)) for number in range(per_call)]
-    usages = [usage_of(talk, number, cached=True) for number in range(per_call)]
+    course = _course(workload, talk_of(workload, corpus, assumed.answer_s), assumed)
+    talk, times = course.talk, _times(course, assumed)
+    usages = [usage_of(talk, number, cached=True) for number in range(course.turns)]
     read = sum(usage["total_tokens"] for usage in usages)
     return Forecast(
         says_s=talk.says_s,
-        turn_s=turn_s,
-        call_s=call_s,
+        turn_s=course.turn_s,
+        call_s=course.call_s,
+        turns_per_call=course.turns,
+        at_once=course.rate * course.call_s,
         calls=times[0],
         turns=sum(times),
         responses=sum(times) * talk.answers,
         full_after_s=assumed.users / assumed.spawn_rate,
-        sent=_sent(workload, talk, assumed.users, call_s, cycle),
-        received=_received(workload, talk, assumed.users, cycle),
-        minutes=tuple(_minutes(talk, per_call, turn_s)),
-        tokens_per_minute=assumed.users * read / cycle * 60,
-        requests_per_minute=assumed.users * per_call * talk.answers / cycle * 60,
+        sent=_sent(course),
+        received=_received(course),
+        minutes=tuple(_minutes(course)),
+        tokens_per_minute=course.rate * read * 60,
+        requests_per_minute=course.rate * course.turns * talk.answers * 60,
         context=round(usages[-1]["input_tokens"] / talk.answers),
-        usd_call=_usd(workload, talk, [1.0] * per_call),
+        usd_call=_usd(workload, talk, [1.0] * course.turns),
         usd=_usd(workload, talk, times),
     )
+
+
+def _course(workload: Workload, talk: Talk, assumed: Assumed) -> _Course:
+    turn_s = _turn_s(workload, talk, assumed)
+    turns = workload.turns + workload.speaks_first
+    if assumed.call_length_s is not None:
+        turns = max(1, round((assumed.call_length_s - CONNECT_S) / turn_s))
+    call_s = CONNECT_S + turns * turn_s
+    rate = assumed.users / (call_s + assumed.wait_s)
+    if assumed.arrivals is not None:
+        rate = min(assumed.arrivals, assumed.users / call_s)
+    return _Course(
+        workload=workload, talk=talk, turns=turns, turn_s=turn_s, call_s=call_s, rate=rate
+    )
+
+
+def _times(course: _Course, assumed: Assumed) -> list[int]:
+    """How often each turn of a call is taken, over the run."""
+    if assumed.arrivals is not None:
+        return [max(1, round(course.rate * assumed.run_time_s))] * course.turns
+    each = _caller_seconds(assumed) / assumed.users
+    cycle = course.call_s + assumed.wait_s
+    whole = math.floor(each / cycle)
+    # Of the last call, turns that have begun are heard out.
+    begun = math.ceil((each - whole * cycle) / course.turn_s)
+    return [assumed.users * (whole + (number < begun)) for number in range(course.turns)]
 
 
 def _turn_s(workload: Workload, talk: Talk, assumed: Assumed) -> float:
@@ -159,33 +194,34 @@ def _caller_seconds(assumed: Assumed) -> float:
     return assumed.users * (assumed.run_time_s - ramp / 2)
 
 
-def _sent(workload: Workload, talk: Talk, users: int, call_s: float, cycle: float) -> Traffic:
-    audio = workload.audio_format
-    spoken_s = workload.turns * talk.says_s
+def _sent(course: _Course) -> Traffic:
+    workload, audio = course.workload, course.workload.audio_format
+    spoken_s = course.turns * course.talk.says_s
     asked = 2 + 2 * workload.tool_rate  # commit and create; output and create again
     if workload.turn_detection != "none":  # the microphone is always open
-        spoken_s, asked = call_s, 2 * workload.tool_rate
+        spoken_s, asked = course.call_s, 2 * workload.tool_rate
     frames = spoken_s * 1000 / workload.frame_ms
-    messages = 1 + workload.turns * asked + frames
+    messages = 1 + course.turns * asked + frames
     size = spoken_s * audio.bytes_per_second * 4 / 3 + frames * FRAME_BYTES
-    return Traffic(messages=users * messages / cycle, mbit=users * size * 8e-6 / cycle)
+    return Traffic(messages=course.rate * messages, mbit=course.rate * size * 8e-6)
 
 
-def _received(workload: Workload, talk: Talk, users: int, cycle: float) -> Traffic:
-    heard_s = workload.turns * talk.hears_s
+def _received(course: _Course) -> Traffic:
+    talk = course.talk
+    heard_s = course.turns * talk.hears_s
     deltas = heard_s / DELTA_S
-    events = SESSION_EVENTS + workload.turns * talk.answers * EVENTS + heard_s * WORDS
-    audio = heard_s * workload.audio_format.bytes_per_second * 4 / 3
+    events = SESSION_EVENTS + course.turns * talk.answers * EVENTS + heard_s * WORDS
+    audio = heard_s * course.workload.audio_format.bytes_per_second * 4 / 3
     size = audio + deltas * DELTA_BYTES + events * EVENT_BYTES
-    return Traffic(messages=users * (deltas + events) / cycle, mbit=users * size * 8e-6 / cycle)
+    return Traffic(messages=course.rate * (deltas + events), mbit=course.rate * size * 8e-6)
 
 
-def _minutes(talk: Talk, turns: int, turn_s: float) -> Iterator[Minute]:
+def _minutes(course: _Course) -> Iterator[Minute]:
     """Tokens of one call by its minutes; a turn counts where it begins."""
     sums: dict[int, list[float]] = {}
-    for number in range(turns):
-        usage = usage_of(talk, number, cached=True)
-        row = sums.setdefault(int(number * turn_s // 60) + 1, [0.0, 0.0, 0.0])
+    for number in range(course.turns):
+        usage = usage_of(course.talk, number, cached=True)
+        row = sums.setdefault(int(number * course.turn_s // 60) + 1, [0.0, 0.0, 0.0])
         row[0] += usage["input_tokens"]
         row[1] += usage["input_token_details"]["cached_tokens"]
         row[2] += usage["output_tokens"]

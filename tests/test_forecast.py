@@ -40,6 +40,23 @@ def test_a_ramp_takes_from_the_calls_there_is_time_for():
     assert foretold(slow).full_after_s == pytest.approx(600)
 
 
+def test_calls_that_fall_due_by_a_schedule_are_as_many_as_it_says():
+    scheduled = msgspec.structs.replace(MINUTE, users=100, arrivals=0.5, run_time_s=600.0)
+    plan = foretold(scheduled)
+
+    assert plan.calls == 300
+    assert plan.at_once == pytest.approx(0.5 * plan.call_s)
+    few = foretold(msgspec.structs.replace(scheduled, users=2))
+    assert few.at_once == pytest.approx(2)
+
+
+def test_a_call_of_some_length_has_as_many_turns_as_fit():
+    plan = foretold(msgspec.structs.replace(MINUTE, call_length_s=600.0))
+
+    assert plan.call_s == pytest.approx(600, abs=plan.turn_s)
+    assert plan.turns_per_call == round(599.5 / plan.turn_s)
+
+
 def test_an_open_microphone_sends_all_the_time():
     held, opened = foretold(), foretold(turn_detection="server_vad")
 

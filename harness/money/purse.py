@@ -73,14 +73,14 @@ class Purse:
     def cancel(self, ticket: Ticket) -> None:
         """No turn comes of it."""
         if ticket.granted:
-            self.reserved -= ticket.usd
+            self.reserved = max(0.0, self.reserved - ticket.usd)
         elif ticket in self._waiting:
             self._waiting.remove(ticket)
         self._go_on()
 
     def settle(self, ticket: Ticket, usd: float | None) -> None:
         """Its turn has ended, and has cost so much; ``None``: as expected, for all one knows."""
-        self.reserved -= ticket.usd
+        self.reserved = max(0.0, self.reserved - ticket.usd)
         if usd is None:
             self.spent += ticket.usd
         else:

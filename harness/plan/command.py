@@ -14,6 +14,7 @@ from harness.corpus import CorpusError, load_corpus
 from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.forecast import Assumed, forecast
+from harness.loads import LOAD_OPTIONS, parse_load
 from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, Workload, parse_workload
 from harness.paid import check_money
 from harness.plan.carriers import carriers
@@ -22,6 +23,7 @@ from harness.realtime.dialects import parse_endpoint
 
 __all__ = ["add_arguments", "run"]
 
+SCHEDULES = ("arrivals", "call_length")
 PARTS = re.compile(r"[\d.]+\s*[a-z]*")
 
 
@@ -41,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sessions-per-core", metavar="N|FILE", default=argparse.SUPPRESS,
         help="What a core carries: a figure, or what selftest --capacity --json wrote")  # fmt: skip
     add("--json", action="store_true", help="Say it as JSON")
+    group = parser.add_argument_group("Loads that are not steady")
+    for option in LOAD_OPTIONS:
+        if option.name in SCHEDULES:
+            _add(group, option)
     group = parser.add_argument_group("Workload, as in a load test")
     for option in (*OPTIONS, *TIMEOUT_OPTIONS):
         _add(group, option)
@@ -68,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
+    load = parse_load(given)
     assumed = Assumed(
         users=given["users"],
         spawn_rate=given["spawn_rate"],
@@ -75,11 +82,12 @@ def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
         answer_s=given["answer"],
         ttfa_s=given["ttfa"],
         wait_s=given["wait"],
+        call_length_s=load.call_length.mean if load.call_length else None,
+        arrivals=load.arrivals if "arrivals" in given else None,
     )
     detection = workload.turn_detection
     return Plan(
         model=workload.model,
-        turns_per_call=workload.turns,
         renews=workload.renew,
         max_cost=workload.max_cost,
         assumed=assumed,

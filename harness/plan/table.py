@@ -1,5 +1,6 @@
 """A plan for people, right in narrow terminals too."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -21,7 +22,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """All that is said of a load test before it starts."""
 
     model: str
-    turns_per_call: int
     renews: bool
     max_cost: float | None  # USD
     assumed: Assumed
@@ -51,10 +51,13 @@ def _figures(plan: Plan) -> Table:
 
 def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     f, assumed = plan.forecast, plan.assumed
-    full = f", all there after {_span(f.full_after_s)}" if assumed.users > 1 else ""
-    yield "callers", f"{assumed.users:,}{full}"
+    if assumed.arrivals is not None:
+        yield "callers", f"{f.at_once:,.0f} at once of {assumed.users:,}, {assumed.arrivals:g} calls/s"  # fmt: skip # noqa: E501
+    else:
+        full = f", all there after {_span(f.full_after_s)}" if assumed.users > 1 else ""
+        yield "callers", f"{assumed.users:,}{full}"
     yield "a turn", f"{f.turn_s:.1f} s: {f.says_s:.1f} s said, answered after {assumed.ttfa_s:g} s"
-    yield "a call", f"{plan.turns_per_call:,} turns, {_span(f.call_s)}"
+    yield "a call", f"{f.turns_per_call:,} turns, {_span(f.call_s)}"
     yield "run", f"{f.calls:,} calls, {f.turns:,} turns in {_span(assumed.run_time_s)}"
     for name, traffic in (("sent", f.sent), ("received", f.received)):
         yield name, f"{traffic.messages:,.0f} messages/s, {traffic.mbit:.3g} Mbit/s"
@@ -89,6 +92,9 @@ def _notes(plan: Plan) -> Iterator[str]:
     )
     if plan.carriers.workers is not None:
         yield f"Workers by {plan.carriers.source}."
+    if assumed.arrivals is not None and assumed.arrivals * f.call_s > assumed.users:
+        needed = math.ceil(assumed.arrivals * f.call_s)
+        yield f"Calls will wait for an idle caller: it takes {needed:,} of them (-u)."
     if f.full_after_s > assumed.run_time_s:
         yield "The run is over before all callers are there: give it a higher --spawn-rate."
     for limit in CONTEXTS:

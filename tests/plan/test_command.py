@@ -42,7 +42,7 @@ def test_as_json_it_is_the_same(plan):
     said = json.loads(plan(*LOAD, "--json", "--max-cost", "5", "--turns", "2"))
 
     assert said["assumed"]["run_time_s"] == 5400
-    assert said["turns_per_call"] == 2
+    assert said["forecast"]["turns_per_call"] == 2
     assert said["forecast"]["usd"]["most_cached"] < said["forecast"]["usd"]["none_cached"]
     assert said["carriers"]["workers"] is None
     assert said["max_cost"] == 5
@@ -73,6 +73,9 @@ def test_the_environment_counts_as_it_does_for_locust(plan, monkeypatch):
         (("--model", "own"), "unpriced: no price is known for own"),
         (("--turns", "2000"), "models of 32,000 forget"),
         (("--turns", "2000"), "--renew dials again"),
+        (("--call-length", "2m"), "12 turns, 1 min 58 s"),
+        (("--arrivals", "30/min", "-t", "10m"), "300 calls"),
+        (("--arrivals", "10/s"), "Calls will wait for an idle caller: it takes"),
         (("-r", "0.1"), "is over before all callers are there"),
     ],
 )
