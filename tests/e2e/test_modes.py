@@ -1,13 +1,16 @@
 """Callers of every kind at one endpoint at once: what they record is what the endpoint did."""
 
+import json
 import random
 
 import gevent
 import pytest
 from caller import Caller
 from endpoint import running_simulator
+from judge import CLIENT, judged
 
 from harness.records import Flag, Outcome, SessionOutcome
+from harness.transport import Transport
 
 pytestmark = pytest.mark.e2e
 
@@ -48,11 +51,22 @@ def converse(caller, rng):
     ids=["at once", "at playing speed"],
 )
 def day(request):
-    """The callers after their calls, and the endpoint's responses by id."""
+    """The callers after their calls, the endpoint's responses by id, and all that was sent."""
+    sent = []
+
+    def write(transport, *messages):
+        sent.extend(messages)
+        return written(transport, *messages)
+
+    written = Transport.write
     answers = ("--ttfa", "uniform(0ms, 200ms)", "--answer", "uniform(200ms, 1500ms)")
     tools = ("--tool-rate", "0.3", "--tool-calls", "3", "--filler-rate", "0.5")
     rng = random.Random(1)
-    with running_simulator(*answers, *tools, *request.param) as simulator:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        running_simulator(*answers, *tools, *request.param) as simulator,
+    ):
+        patch.setattr(Transport, "write", write)
         callers = [
             Caller(simulator.url, seed=seed, **{key: rng.choice(of) for key, of in MODES.items()})
             for seed in range(CALLERS)
@@ -61,11 +75,11 @@ def day(request):
         gevent.joinall(calls, timeout=WITHIN, raise_error=True)
         assert all(call.dead for call in calls)
         simulator.stop()
-        return callers, {line["response_id"]: line for line in simulator.truth()}
+        return callers, {line["response_id"]: line for line in simulator.truth()}, sent
 
 
 def test_every_session_ends_well(day):
-    callers, _ = day
+    callers, _, _ = day
 
     for caller in callers:
         assert caller.ended.outcome is SessionOutcome.ENDED
@@ -74,7 +88,7 @@ def test_every_session_ends_well(day):
 
 
 def test_every_turn_is_answered_or_talked_over(day):
-    callers, _ = day
+    callers, _, _ = day
     turns = [turn for caller in callers for turn in caller.turns]
 
     assert len(turns) >= CALLERS * TURNS
@@ -83,7 +97,7 @@ def test_every_turn_is_answered_or_talked_over(day):
 
 
 def test_both_sides_tell_of_the_same_responses_once(day):
-    callers, truth = day
+    callers, truth, _ = day
     heard = [name for one in callers for turn in one.turns for name in turn.response_ids]
 
     assert len(heard) == len(set(heard))
@@ -91,7 +105,7 @@ def test_both_sides_tell_of_the_same_responses_once(day):
 
 
 def test_what_was_heard_is_what_was_sent_and_never_before(day):
-    callers, truth = day
+    callers, truth, _ = day
     completed = [turn for one in callers for turn in one.turns if turn.outcome is Outcome.COMPLETED]
 
     for turn in completed:
@@ -101,3 +115,19 @@ def test_what_was_heard_is_what_was_sent_and_never_before(day):
         assert sum(line["tool_calls"] for line in lines) == len(turn.tools)
         first = min(line["first_out"] for line in lines if line["first_out"])
         assert turn.marks["first_audio"] >= first
+
+
+def test_all_that_was_sent_is_what_the_types_of_the_api_say(day):
+    _, _, sent = day
+    events = [json.loads(message) for message in set(sent)]
+    of_today = [event for event in events if "modalities" not in event.get("session", ())]
+
+    names = {judged(event, CLIENT).type for event in of_today}
+    assert names - {"response.cancel"} == {  # of answers that are whole at once, none is cancelled
+        "session.update",
+        "response.create",
+        "input_audio_buffer.append",
+        "input_audio_buffer.commit",
+        "conversation.item.create",
+        "conversation.item.truncate",
+    }
