@@ -44,6 +44,9 @@ def transcription(
         yield messages.event(f"{kind}.failed", **place, error=_FAILED)
         return
     wire["content"][0]["transcript"] = text
+    if config.model is not None and config.model.endswith("-diarize"):
+        span = {"id": f"seg_{wire['id']}", "start": 0.0, "end": seconds, "speaker": "A"}
+        yield messages.event(f"{kind}.segment", **place, **span, text=text)
     yield messages.event(f"{kind}.delta", **place, delta=text)
     yield messages.event(
         f"{kind}.completed", **place, transcript=text, usage=_usage(config.model, seconds, text)

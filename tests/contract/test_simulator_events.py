@@ -44,6 +44,15 @@ def open_microphone():
     return caller
 
 
+def told_apart():
+    """Who speaks is told, too."""
+    model = {"model": "gpt-4o-transcribe-diarize"}
+    caller = Dialogue(configure={"input": {"transcription": model}})
+    caller.say()
+    caller.wait(5000)
+    return caller
+
+
 def semantic():
     caller = Dialogue(
         configure={
@@ -145,13 +154,12 @@ def written_down():
 
 
 CONVERSATIONS = (
-    *(push_to_talk, open_microphone, semantic, telephone),
+    *(push_to_talk, open_microphone, told_apart, semantic, telephone),
     *(typed, tool, tools, cancelled, refused, idle, limited, struck, written_down),
 )
 NEVER_SENT = {
     "conversation.created",
     "conversation.item.created",
-    "conversation.item.input_audio_transcription.segment",
     "input_audio_buffer.dtmf_event_received",
     "output_audio_buffer.cleared",
     "output_audio_buffer.started",

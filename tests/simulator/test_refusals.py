@@ -207,6 +207,16 @@ FIELDS = st.dictionaries(
             "output",
             "arguments",
             "id",
+            "input",
+            "instructions",
+            "tool_choice",
+            "parallel_tool_calls",
+            "output_modalities",
+            "modalities",
+            "voice",
+            "input_audio_format",
+            "turn_detection",
+            "temperature",
         ]
     ),
     JSON | WORDS,
@@ -229,9 +239,12 @@ EVENTS = st.fixed_dictionaries(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(EVENTS.map(lambda event: json.dumps(event).encode()) | st.binary(max_size=20)))
-def test_no_event_of_a_client_breaks_the_session(messages):
-    caller = Dialogue(configure={}, answer="300ms")
+@given(
+    st.lists(EVENTS.map(lambda event: json.dumps(event).encode()) | st.binary(max_size=20)),
+    st.booleans(),
+)
+def test_no_event_of_a_client_breaks_the_session(messages, asks_for_beta):
+    caller = Dialogue(configure={}, answer="300ms", asks_for_beta=asks_for_beta)
 
     for message in messages:
         caller.write(message)
