@@ -18,8 +18,8 @@ STEP_COLUMNS = {step: f"step_{step}" for step in CONNECT_STEPS}
 TOKEN_COLUMNS = {kind: f"tokens_{kind}" for kind in tokens({})}
 
 _WORDS = ("worker", "scenario", "model", "outcome", "phase", "code")
-_WHOLE = ("at", "started_at", "caller", "call", "turns")
-_NUMBERS = ("close_code", "audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd")
+_WHOLE = ("at", "started_at", "caller", "call", "arrival", "turns")
+_NUMBERS = ("wait_s", "close_code", "audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd")
 _COUNTS = ("deviations", "scorecard", "errors")
 _KEY = ["worker", "caller", "call", "started_at"]
 
@@ -36,6 +36,9 @@ class SessionRow(msgspec.Struct):
     model: str = ""
     tags: msgspec.Raw = NO_TAGS
     started_at: int = 0
+    arrival: int = 0
+    due_at: int | None = None
+    blocked: bool = False
     steps: dict[str, float | None] = {}
     outcome: str | None = None
     phase: str | None = None
@@ -56,13 +59,19 @@ class SessionRow(msgspec.Struct):
         """What the two lines of a session have in common."""
         return self.worker, self.caller, self.call, self.started_at
 
+    @property
+    def wait_s(self) -> float | None:
+        """How late it began, seconds; ``None`` if no schedule said when."""
+        return None if self.due_at is None else (self.started_at - self.due_at) / 1e9
+
 
 def session_frame(chunks: Iterable[Sequence[SessionRow]]) -> pd.DataFrame:
     """
     One line a session, in the order of their ends; those without one follow.
 
-    ``at`` is when it ended, or started; ``ended`` whether its end is recorded; ``step_…`` seconds
-    of connecting, ``tokens_…`` what it used; ``deviations``, ``scorecard`` and ``errors`` as JSON.
+    ``at`` is when it ended, or started; ``ended`` whether its end is recorded; ``wait_s`` how late
+    a call of a schedule began, ``blocked`` whether for want of a caller; ``step_…`` seconds of
+    connecting, ``tokens_…`` what it used; ``deviations``, ``scorecard`` and ``errors`` as JSON.
     """
     begun: dict[tuple[str, int, int, int], SessionRow] = {}
     parts = []
@@ -89,6 +98,7 @@ def _columns(rows: Sequence[SessionRow]) -> Columns:
         **{name: column(rows, name, np.int64) for name in _WHOLE},
         **{name: column(rows, name, np.float64) for name in _NUMBERS},
         "ended": np.array([row.event == "end" for row in rows], dtype=bool),
+        "blocked": np.array([row.blocked for row in rows], dtype=bool),
         **{
             STEP_COLUMNS[step]: np.array([row.steps.get(step) for row in rows], dtype=np.float64)
             for step in CONNECT_STEPS

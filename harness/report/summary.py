@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
+from harness.report.arrivals import arrivals
 from harness.report.capacity import capacity_of, searched_objectives, while_it_held
 from harness.report.columns import spelled
 from harness.report.concurrency import concurrency_of, open_sessions
@@ -80,6 +81,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "schema": 1,
         **_identity(run),
         **_trust(run),
+        "arrivals": arrivals(run),
         **_counts(run),
         "metrics": _metrics(run, objectives),
         "without_suspect": _without_suspect(run),

@@ -78,13 +78,15 @@ def print_capacity(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def print_verdict(console: Console, summary: Mapping[str, Any]) -> None:
-    """The verdict and why."""
+    """The verdict and why, and whether callers of open arrivals were too few."""
     style = STYLES[Level(summary["verdict"])]
     console.print(f"[{style}]{summary['verdict']}[/]  {escape(str(summary['run']))}")
     for reason in summary["reasons"]:
         console.print(f"  {escape(reason)}")
     for entry in summary["roll"]:
         console.print(f"  {escape(entry['text'])}")
+    if blocked := (summary.get("arrivals") or {}).get("text"):
+        console.print(f"[bold yellow]{escape(blocked)}[/]")
 
 
 def print_judgements(console: Console, summary: Mapping[str, Any]) -> None:
