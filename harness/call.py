@@ -8,7 +8,8 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import Any
 
-from harness.audio import AudioChunk
+from harness.audio import AudioChunk, AudioFormat
+from harness.beats import next_beat
 from harness.corpus import (
     Corpus,
     CorpusError,
@@ -28,6 +29,8 @@ from harness.speech import Speaker
 __all__ = ["Call", "CallEnded", "What"]
 
 NS = 1_000_000_000
+LOOK_NS = NS // 2  # between looks whether a caller who pauses is to stop
+EARLY_NS = NS // 20  # so long before its time a caller gets ready to speak
 SHORTEST_COMMIT = 0.1  # seconds; endpoints refuse less
 
 What = str | Path | AudioChunk | Utterance | None
@@ -94,14 +97,20 @@ class Call(Line):
         super().__init__(endpoint, workload, **line)
         self._corpus = corpus
         self._length = length
+        self._said = 0  # times
         self._ends_at = 0  # ns, of a call that has a length
 
     @property
     def goes_on(self) -> bool:
         """Whether there is more to say: until its length is over, or its turns are."""
+        if (self._over and not self._to_be_renewed) or self._stopping():
+            return False
         if self._length is None:
-            return self.recorder.turns < self.workload.turns
+            return self._said < self.workload.turns
         return monotonic_ns() < self._ends_at
+
+    def _idle_frames(self, format: AudioFormat) -> tuple[bytes, ...]:
+        return self._corpus.idle_frames(format, self.workload.frame_ms)
 
     def _connected(self) -> None:
         super()._connected()
@@ -109,7 +118,9 @@ class Call(Line):
         if self.workload.speaks_first:
             self.greet()
 
-    def say(self, what: What = None, *, listen: float | None = None) -> Turn:
+    def say(
+        self, what: What = None, *, listen: float | None = None, beat: float | None = None
+    ) -> Turn:
         """
         Say ``what`` at speaking pace and hear the answer.
 
@@ -121,6 +132,9 @@ class Call(Line):
                 the corpus, chosen by the seed.
             listen: Seconds of the answer to hear, from its first audible sample, before
                 returning; ``None`` hears all of it.
+            beat: Seconds. Wait, so that the last voiced sample falls on a multiple of these on the
+                wall clock (with an open microphone within a frame after it): all callers who do,
+                on all workers, stop speaking at once.
 
         Returns:
             The turn, whatever its outcome; its outcome is ``None`` while its answer still plays.
@@ -138,7 +152,10 @@ class Call(Line):
             listen = rng.uniform(0.4, 1.5)
         if rng.random() < self.workload.tool_rate:
             self._asks = {"tool_choice": "required"}
-        turn = self._speak(self._speech(what, rng))
+        speech = self._speech(what, rng)
+        start = None if beat is None else self._await_beat(beat, speech.voice_end_ns)
+        turn = self._speak(speech, start)
+        self._said += 1
         del rng  # 2.5 kB that nobody needs while the answer is heard
         self._heard_out = listen is None
         self._listen(turn, listen)
@@ -166,9 +183,27 @@ class Call(Line):
         return self._returned(turn)
 
     def pause(self, seconds: float) -> None:
-        """Stay on the line, saying nothing."""
-        until = monotonic_ns() + int(seconds * NS)
-        self._until(lambda now: now >= until, lambda: until)
+        """Stay on the line, saying nothing; less long, if the caller is to stop."""
+        self._pause_until(monotonic_ns() + int(seconds * NS))
+
+    def wait_for_beat(self, every: float) -> None:
+        """Stay on the line until the next multiple of ``every`` seconds on the wall clock."""
+        self._pause_until(next_beat(every, monotonic_ns()))
+
+    def _await_beat(self, every: float, before: int) -> int:
+        """Wait until ``before`` ns before a beat; that instant."""
+        # An open microphone says at its next frame what it is given.
+        early = 0 if self._vad else EARLY_NS
+        start = next_beat(every, monotonic_ns() + before + EARLY_NS) - before
+        self._pause_until(start - early)
+        self._boundary()
+        return start
+
+    def _pause_until(self, until: int) -> None:
+        self._until(
+            lambda now: now >= until or self._stopping(),
+            lambda: min(until, monotonic_ns() + LOOK_NS),
+        )
 
     def _listen(self, turn: Turn, listen: float | None) -> None:
         """Hear the answer out, or ``listen`` seconds of it."""
@@ -200,14 +235,14 @@ class Call(Line):
         session = self.connection.session
         return self._corpus.speech(utterance, session.input_format, self.workload.frame_ms)
 
-    def _speak(self, speech: Speech) -> Turn:
+    def _speak(self, speech: Speech, start: int | None = None) -> Turn:
         microphone = self._microphone
         assert microphone is not None
         if not self._vad:
             if speech.audio_s < SHORTEST_COMMIT:
                 raise CorpusError(f"{speech.name!r} is too short to be said: under 100 ms")
             self._stop_answer()
-        start = on_beat(monotonic_ns())
+        start = on_beat(monotonic_ns()) if start is None else start
         turn = self._begin(Kind.SPEECH, speech.name, start)
         sending = microphone.sending
         microphone.speak(speech, start, _Saying(self, turn, speech))

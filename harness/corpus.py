@@ -33,7 +33,7 @@ __all__ = [
     "load_answers",
     "load_corpus",
     "load_utterances",
-    "noise_frames",
+    "read_audio",
     "silence_frame",
     "utterance_from_chunk",
     "utterance_from_file",
@@ -96,6 +96,7 @@ class Corpus:
         self._by_words = {_words(known.text): known for known in reversed(self.utterances)}
         self._by_words |= {_words(known.name): known for known in reversed(self.utterances)}
         self._speeches: dict[tuple[str, AudioFormat, int], Speech] = {}
+        self._idle: dict[tuple[AudioFormat, int], tuple[bytes, ...]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,8 +123,28 @@ class Corpus:
         """
         key = (utterance.name, format, frame_ms)
         if key not in self._speeches:
-            self._speeches[key] = _speech(utterance, format, frame_ms)
+            self._speeches[key] = _speech(self.heard(utterance), format, frame_ms)
         return self._speeches[key]
+
+    def heard(self, utterance: Utterance) -> Utterance:
+        """``utterance`` as it sounds where it is said."""
+        return utterance
+
+    def idle_audio(self) -> Any:
+        """What a microphone hears while nobody speaks: int16, mono, 24 kHz; ``None``: nothing."""
+        return None
+
+    def idle_frames(self, format: AudioFormat, frame_ms: int) -> tuple[bytes, ...]:
+        """Append messages of an open microphone while nobody speaks: a loop."""
+        key = (format, frame_ms)
+        if key not in self._idle:
+            audio = self.idle_audio()
+            self._idle[key] = (
+                (silence_frame(format, frame_ms),)
+                if audio is None
+                else _loop(audio, format, frame_ms)
+            )
+        return self._idle[key]
 
 
 def load_corpus(
@@ -167,7 +188,7 @@ def load_utterances(index: Path) -> tuple[Utterance, ...]:
         Utterance(
             Path(entry.file).stem,
             entry.text,
-            _read(index.parent / entry.file),
+            read_audio(index.parent / entry.file),
             entry.voice_start,
             entry.voice_end,
             entry.pauses,
@@ -209,18 +230,9 @@ def silence_frame(format: AudioFormat, frame_ms: int) -> bytes:
     return encode(Append(audio=format.silence(format.frame_bytes(frame_ms))))
 
 
-@cache
-def noise_frames(path: Path, format: AudioFormat, frame_ms: int) -> tuple[bytes, ...]:
-    """
-    The append messages of a file of noise, to be repeated from the first after the last.
-
-    Raises:
-        CorpusError: If the file can't be read or is shorter than a frame.
-
-    """
-    audio, size = encode_audio(_read(path), format), format.frame_bytes(frame_ms)
-    if len(audio) < size:
-        raise CorpusError(f"{path} is shorter than a frame of {frame_ms} ms: take a longer noise")
+def _loop(samples: Any, format: AudioFormat, frame_ms: int) -> tuple[bytes, ...]:
+    """``samples`` as append messages, whole frames only."""
+    audio, size = encode_audio(samples, format), format.frame_bytes(frame_ms)
     return _appends(audio[: len(audio) // size * size], size)
 
 
@@ -252,7 +264,7 @@ def _listen(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Utterance]:
     """Read audio files and find the voice in each."""
-    audios = [_read(path) for path in paths]
+    audios = [read_audio(path) for path in paths]
     voices = _find(audios, progress)
     return [
         _voiced(name, _text(path), samples, voice, str(path))
@@ -282,8 +294,14 @@ def _text(path: Path) -> str:
     return " ".join(beside.read_text(encoding="utf-8-sig", errors="replace").split())
 
 
-def _read(path: Path) -> Any:
-    """Samples of an audio file: int16, mono, 24 kHz."""
+def read_audio(path: Path) -> Any:
+    """
+    Samples of an audio file: int16, mono, 24 kHz.
+
+    Raises:
+        CorpusError: If it can't be read.
+
+    """
     import soundfile
 
     if not path.is_file():

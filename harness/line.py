@@ -17,8 +17,8 @@ import gevent
 import msgspec
 
 from harness.arrivals import Intended
+from harness.audio import AudioFormat
 from harness.connection import Connection, NotConnected, SessionFailed
-from harness.corpus import noise_frames, silence_frame
 from harness.ending import session_ending, turn_ending
 from harness.health import census
 from harness.hub import EXACT_NS, hub_watch
@@ -140,6 +140,10 @@ class Line:
     def _connected(self) -> None:
         """Do what the call begins with."""
 
+    def _idle_frames(self, format: AudioFormat) -> tuple[bytes, ...]:
+        """What an open microphone sends while nobody speaks."""
+        raise NotImplementedError
+
     def _open_microphone(self) -> None:
         session, workload = self.connection.session, self.workload
         recorder = self.recorder
@@ -151,9 +155,7 @@ class Line:
         recorder.vad = self._vad = session.turn_detection != "none"
         idle: tuple[bytes, ...] = ()
         if self._vad:
-            idle = (silence_frame(session.input_format, workload.frame_ms),)
-            if workload.noise is not None:
-                idle = noise_frames(workload.noise, session.input_format, workload.frame_ms)
+            idle = self._idle_frames(session.input_format)
         frame_ns = workload.frame_ms * 1_000_000
         self._microphone = Microphone(self.connection.write, frame_ns, pacer().wrote, idle)
         if idle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = [
 
 DIALECTS = ("auto", "openai", "azure", "azure-preview", "beta")
 TURN_DETECTION = ("none", "server_vad", "semantic_vad")
+NOISES = ("white", "babble")
 FORMATS = {"pcm16": PCM16, "pcmu": PCMU, "pcma": PCMA}
 
 
@@ -56,7 +58,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     audio_format: AudioFormat = PCM16
     frame_ms: int = 20
     corpus: Path | None = None  # None: the shipped one
-    noise: Path | None = None  # what an open microphone hears while nobody speaks; None: silence
+    noise: str | Path | None = None  # white, babble, or a file; None: silence
+    snr: float | None = None  # dB of voices over it; None: only who is silent hears it
     turns: int = 4  # of one call
     pause: Distribution = Distribution("lognormal", 0.4, 0.3)
     patience: float | None = None  # seconds of silence after which a caller hangs up
@@ -166,6 +169,20 @@ def _file(text: str) -> Path:
     return path
 
 
+def _noise(text: str) -> str | Path:
+    return text if text in NOISES else _file(text)
+
+
+def _decibels(text: str) -> float:
+    try:
+        value = float(text.lower().removesuffix("db"))
+    except ValueError:
+        value = math.nan
+    if not -20 <= value <= 60:
+        raise ValueError(f"{text!r} is no ratio from -20dB to 60dB: write it like 10dB")
+    return value
+
+
 def _json_object(text: str) -> dict[str, Any]:
     path = _file(text)
     try:
@@ -227,7 +244,8 @@ OPTIONS = (
     Option(flag="--audio-format", default="pcm16", choices=tuple(FORMATS), parse=_format, help="Audio both ways: 24 kHz PCM, or 8 kHz µ-law or A-law as telephones have it."),
     Option(flag="--frame-ms", default="20", parse=_whole(10, 200), help="Audio per message, milliseconds."),
     Option(flag="--corpus", parse=_folder, form=False, metavar="DIR", help="Folder of audio files that callers say (wav, flac, ogg, mp3; any rate); default: the shipped utterances."),
-    Option(flag="--noise", parse=_file, metavar="FILE", help="What an open microphone hears while nobody speaks; default: silence."),
+    Option(flag="--noise", parse=_noise, metavar="white|babble|FILE", help="What an open microphone hears while nobody speaks, and with --snr what stands behind voices; default: silence."),
+    Option(flag="--snr", parse=_decibels, metavar="DB", help="Mix --noise into what callers say, so far below their voices: 10dB."),
     Option(flag="--turns", default="4", parse=_whole(1, 100_000), help="Things said in one call before hanging up."),
     Option(flag="--pause", default="lognormal(400ms, 0.3)", parse=parse_distribution, help="Between hearing an answer and speaking again: a duration or a distribution."),
     Option(flag="--patience", parse=_above_zero, metavar="TIME", help="A caller hangs up after so much silence; default: never before the timeouts."),

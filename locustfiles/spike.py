@@ -22,5 +22,5 @@ class Caller(RealtimeUser):
     @task
     def talk(self):
         with self.call() as call:
-            for _ in range(call.workload.turns):
+            while call.goes_on:  # --turns
                 call.say()

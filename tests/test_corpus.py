@@ -4,7 +4,6 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -15,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import corpus as corpus_module
-from harness.audio import PCM16, PCMA, PCMU, AudioChunk, AudioFormat, decode_audio, encode_audio
+from harness.audio import PCM16, PCMA, PCMU, AudioChunk, AudioFormat, encode_audio
 from harness.child import ChildError
 from harness.corpus import (
     Corpus,
@@ -23,7 +22,6 @@ from harness.corpus import (
     Utterance,
     load_answers,
     load_corpus,
-    noise_frames,
     silence_frame,
     utterance_from_chunk,
     utterance_from_file,
@@ -331,27 +329,5 @@ def test_a_frame_of_silence(format):
     assert silence_frame(format, 20) is silence_frame(format, 20)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_noise_is_a_loop_of_whole_frames(folder, format):
-    samples = np.random.default_rng(1).integers(-900, 900, RATE + 100).astype(np.int16)
-    path = write(folder / "street.wav", samples)
-
-    frames = noise_frames(path, format, 30)
-
-    assert len(frames) == 33
-    heard = decode_audio(audio_of(frames), format)
-    assert len(heard) == 33 * 30 * format.rate // 1000
-    assert audio_of(frames) == encode_audio(samples, format)[: len(audio_of(frames))]
-    assert noise_frames(path, format, 30) is frames
-
-
-def test_noise_shorter_than_a_frame_is_refused(folder):
-    path = write(folder / "click.wav", np.ones(100, np.int16))
-
-    with pytest.raises(CorpusError, match="shorter than a frame of 20 ms"):
-        noise_frames(path, PCM16, 20)
-
-
-def test_noise_that_is_no_audio_is_refused():
-    with pytest.raises(CorpusError, match=f"^can't read {Path(__file__)}"):
-        noise_frames(Path(__file__), PCM16, 20)
+def test_a_quiet_corpus_idles_in_silence():
+    assert SHIPPED.idle_frames(PCMU, 20) == (silence_frame(PCMU, 20),)

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.corpus import Corpus, CorpusError, load_corpus
 from harness.loads import Load, parse_load
+from harness.noise import in_noise
 from harness.options import OPTIONS, Workload, parse_option, parse_workload
 from harness.paid import check_money
 from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
@@ -74,7 +75,7 @@ def read_setup(
         )
         endpoints = {host: _endpoint(host, workload, given_hosts, dials, environ) for host in hosts}
         check_money(endpoints.values(), workload)
-        corpus = load_corpus(workload.corpus)
+        corpus = _corpus(workload)
     except (ValueError, CorpusError) as error:
         raise SetupError(str(error)) from None
     return Setup(workload, corpus, endpoints, load)
@@ -88,9 +89,13 @@ def warm_up(values: Mapping[str, Any]) -> None:
     """
     with suppress(ValueError):
         workload = parse_workload(values)
-        corpus = load_corpus(workload.corpus)
+        corpus = _corpus(workload)
         for utterance in corpus.utterances:
             corpus.speech(utterance, workload.audio_format, workload.frame_ms)
+
+
+def _corpus(workload: Workload) -> Corpus:
+    return in_noise(load_corpus(workload.corpus), workload.noise, workload.snr)
 
 
 def _secret_headers(environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -115,6 +115,11 @@ class RealtimeUser(User):
             crowd.abandon(str(error))
             raise StopUser from None
 
+    @property
+    def load(self) -> Load:
+        """The options of loads: ``self.load.every``, say."""
+        return self._crowd().setup.load
+
     def _crowd(self) -> Crowd:
         crowd: Crowd | None = self.environment.realtime.crowd
         if crowd is None or self._is_stopping():

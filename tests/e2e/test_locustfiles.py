@@ -1,0 +1,235 @@
+"""Each of the locustfiles for a few seconds, all at once: what is its own shows in its records."""
+
+import shutil
+from itertools import islice
+from types import SimpleNamespace
+
+import pytest
+from endpoint import running_simulator
+from locusts import LOCUSTFILE, ROOT, Locust
+from scraping import free_port
+
+from harness.arrivals import schedule
+from harness.corpus import load_corpus
+from harness.loads import parse_load
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+S = 1_000_000_000
+ENDPOINT = ("--ttfa", "100ms", "--answer", "3s", "--speed", "20")  # heard for long, sent at once
+QUICK = ("--listen", "done", "--pause", "50ms", "--turns", "2")
+ARRIVALS = {"arrivals": "2/s", "call_length": "1500ms"}
+
+RUNS = {
+    "steady": ("-u", 3, "-r", 3, "-t", "5s"),
+    "steps": ("--steps", "1,3", "--step-time", "3s", "-r", 9),
+    "spike": ("-u", 4, "-r", 4, "--spike-base", "1", "--spike-after", "3s", "--spike-time", "3s"),
+    "soak": ("-u", 3, "-r", 1, "-t", "9s"),
+    "open_arrivals": ("-u", 2, "-t", "8s", "--arrivals", "2/s", "--call-length", "1500ms"),
+    "barge_in": ("-u", 2, "-r", 2, "-t", "8s", "--listen", "playback"),
+    "long_sessions": ("-u", 2, "-r", 2, "-t", "8s", "--call-length", "4s", "--turns", "1"),
+    "bursts": ("-u", 4, "-t", "7s", "--every", "2s"),
+    "reconnect_storm": ("-u", 3, "-t", "8s", "--every", "3s"),
+    "silent_callers": ("-u", 5, "-r", 5, "-t", "6s", "--call-length", "1s"),
+    "impatient": ("-u", 2, "-r", 2, "-t", "6s", "--patience", "50ms"),
+    "noise": ("-u", 2, "-r", 2, "-t", "5s", "--snr", "5dB"),
+}
+SPREAD = ("open_arrivals", "bursts")  # over two workers
+
+
+def command(name):
+    port = free_port()
+    workers = ("--processes", 2, "--master-bind-port", port, "--master-port", port)
+    return (*QUICK, *RUNS[name], *(workers if name in SPREAD else ()))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """By locustfile, what its run left behind."""
+    with running_simulator(*ENDPOINT) as simulator:
+        yield all_at_once(tmp_path_factory, simulator.url)
+
+
+def all_at_once(tmp_path_factory, host):
+    corpus = tmp_path_factory.mktemp("say")
+    for name in ("menu", "table-for-two", "make-it-nine"):
+        shutil.copy(ROOT / "harness" / "data" / "utterances" / f"{name}.flac", corpus)
+    started = {}
+    try:
+        for name in RUNS:
+            folder, file = tmp_path_factory.mktemp(name), LOCUSTFILE.with_name(f"{name}.py")
+            given = ("--headless", "--host", host, *command(name))
+            corpora = () if name == "barge_in" else ("--corpus", corpus)
+            started[name] = Locust(folder, *given, *corpora, locustfile=file)
+        for name, locust in started.items():
+            locust.wait(180)  # its code says how busy this machine was, too
+            assert (locust.run / "summary.json").exists(), f"{name}: {locust.text}"
+        return {name: left_behind(locust) for name, locust in started.items()}
+    finally:
+        for locust in started.values():
+            locust.__exit__()
+
+
+def left_behind(locust):
+    sessions, run = locust.lines("sessions"), locust.read("run.json")
+    anchors = {name: a["time_ns"] - a["monotonic_ns"] for name, a in run["anchors"].items()}
+    return SimpleNamespace(
+        text=locust.text,
+        run=run,
+        summary=locust.read("summary.json"),
+        turns=sorted(locust.lines("turns"), key=lambda turn: turn["due_at"]),
+        begun=[session for session in sessions if session["event"] == "start"],
+        ended=[session for session in sessions if session["event"] == "end"],
+        users=[line["users"] for line in sorted(locust.lines("health"), key=lambda h: h["at"])],
+        wall=lambda record, at: at + anchors[record["worker"]],
+    )
+
+
+def levels(users):
+    """The numbers of users one after the other."""
+    return [n for n, before in zip(users, [None, *users], strict=False) if n != before]
+
+
+def in_order(some, of):
+    found = iter(of)
+    return all(level in found for level in some)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_locustfile_runs_to_its_report(runs, name):
+    found = runs[name]
+
+    assert "Traceback" not in found.text
+    assert found.run["state"] == "ended"
+    assert found.summary["sessions"] == len(found.begun) > 0
+    assert {session["outcome"] for session in found.ended} == {"ended"}
+
+
+def test_steady_has_all_its_users_all_the_time(runs):
+    assert max(runs["steady"].users) == 3
+    assert runs["steady"].run["run_time_s"] == 5
+
+
+def test_steps_go_up_one_after_the_other(runs):
+    assert in_order([1, 3], levels(runs["steps"].users))
+    assert max(runs["steps"].users) == runs["steps"].run["users"] == 3
+    assert runs["steps"].run["run_time_s"] == 6
+
+
+def test_a_spike_comes_and_goes(runs):
+    assert in_order([1, 4, 1], levels(runs["spike"].users))
+
+
+def test_a_soak_comes_down_as_it_went_up(runs):
+    assert max(runs["soak"].users) == 3
+    assert in_order([3, 1], levels(runs["soak"].users))
+
+
+def test_open_arrivals_begin_when_they_are_due_whoever_makes_them(runs):
+    found = runs["open_arrivals"]
+    told, load = found.run["arrivals"], parse_load(ARRIVALS)
+    calls = list(islice(schedule(load.arrivals, load.call_length, 1), 100))
+
+    assert {session["worker"][-2:] for session in found.begun} == {"-0", "-1"}
+    # Each call once, none left out, and at the instants of the schedule, to the clocks' drift.
+    begun = {session["arrival"]: session for session in found.begun}
+    assert sorted(begun) == list(range(1, len(found.begun) + 1))
+    for number, session in begun.items():
+        wanted = told["began_ns"] + calls[number - 1].due
+        assert abs(found.wall(session, session["due_at"]) - wanted) < S // 100
+        assert session["started_at"] >= session["due_at"]
+    assert told["due"] == told["begun"] + told["waiting"]
+    assert told["begun"] == len(begun)
+    # It lasts from when all users are there until -t, looked at once a second.
+    due_by = [sum(call.due < seconds * S for call in calls) for seconds in (5.5, 10)]
+    assert due_by[0] <= told["due"] <= due_by[1]
+
+
+def test_a_call_is_blocked_if_and_only_if_all_users_were_busy_when_it_was_due(runs):
+    found = runs["open_arrivals"]
+    ends = {(s["worker"], s["caller"], s["call"]): found.wall(s, s["at"]) for s in found.ended}
+    spans = [
+        (found.wall(s, s["started_at"]), ends[s["worker"], s["caller"], s["call"]], s["arrival"])
+        for s in found.begun
+    ]
+
+    def busy(at, margin):
+        """Calls that went on then; ``margin``: from hanging up until the user is known as idle."""
+        return sum(start <= at < end + margin for start, end, _ in spans)
+
+    for session in found.begun:
+        due = found.wall(session, session["due_at"])
+        if session["blocked"]:
+            assert busy(due, S // 2) >= 2, session
+        else:
+            assert busy(due - 1, 0) < 2, session
+            # A session that is not over when it is due has no idle user: the other one took it.
+    blocked = sum(session["blocked"] for session in found.begun)
+    assert found.run["arrivals"]["blocked"] == blocked + found.run["arrivals"]["waiting"] > 0
+    assert found.summary["arrivals"]["blocked"] == found.run["arrivals"]["blocked"]
+    assert f"{found.summary['arrivals']['blocked']} of " in found.text
+
+
+def test_barge_ins_talk_over_the_first_two_answers(runs):
+    turns = [turn for turn in runs["barge_in"].turns if turn["outcome"] != "cut"]
+
+    talked_over = {turn["turn"] for turn in turns if "interrupted" in turn["flags"]}
+    assert talked_over == {0, 1} or talked_over == {1, 2}
+    assert {turn["outcome"] for turn in turns if "interrupted" in turn["flags"]} == {"cancelled"}
+
+
+def test_long_sessions_go_on_for_their_length_not_for_their_turns(runs):
+    whole = [s for s in runs["long_sessions"].ended if s["at"] - s["started_at"] >= 4 * S]
+
+    assert whole
+    assert all(session["turns"] > 1 for session in whole)
+
+
+def test_in_a_burst_everybody_stops_speaking_on_the_same_instant(runs):
+    found = runs["bursts"]
+    voice_end = {said.name: said.voice_end for said in load_corpus().utterances}
+    first_frame = S // 50
+    ends = [
+        found.wall(turn, turn["due_at"]) - first_frame + round(voice_end[turn["said"]] * S)
+        for turn in found.turns
+    ]
+
+    assert {turn["worker"][-2:] for turn in found.turns} == {"-0", "-1"}
+    assert all(min(end % (2 * S), -end % (2 * S)) < S // 100 for end in ends)
+    beats = [round(end / (2 * S)) for end in ends]
+    assert max(beats.count(beat) for beat in beats) == 4  # all of them
+
+
+def test_in_a_storm_everybody_stays_until_the_beat_and_dials_again(runs):
+    found = runs["reconnect_storm"]
+    last = {turn["session"]: found.wall(turn, turn["marks"]["done"]) for turn in found.turns}
+    again = {(s["caller"], s["call"]) for s in found.begun}
+
+    stayed = [s for s in found.ended if (s["caller"], s["call"] + 1) in again]
+    assert {s["caller"] for s in stayed} == {1, 2, 3}
+    for session in stayed:
+        end = found.wall(session, session["at"])
+        assert end // (3 * S) > last[session["session"]] // (3 * S), session
+
+
+def test_silent_callers_say_nothing(runs):
+    found = runs["silent_callers"]
+    silent = [s for s in found.ended if s["scenario"] == "Silent.say_nothing"]
+
+    assert {turn["scenario"] for turn in found.turns} == {"Caller.talk"}
+    assert {(session["audio_sent_s"], session["turns"]) for session in silent} == {(0.0, 0)}
+    assert any(session["at"] - session["started_at"] >= S for session in silent)
+
+
+def test_impatient_callers_hang_up_and_call_again(runs):
+    found = runs["impatient"]
+
+    assert {turn["outcome"] for turn in found.turns} == {"abandoned"}
+    assert max(session["call"] for session in found.begun) > 1
+
+
+def test_noise_is_what_the_run_was_made_in(runs):
+    found = runs["noise"]
+
+    assert (found.run["options"]["noise"], found.run["options"]["snr"]) == ("babble", "5dB")
+    assert "completed" in {turn["outcome"] for turn in found.turns}
