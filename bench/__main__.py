@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _simulator(console, options)
     if options.capacity:
         return _capacity(console, options)
+    if options.comparisons:
+        return _comparisons(console, options)
     return _beside(options)
 
 
@@ -111,6 +113,17 @@ def _capacity(console: Console, options: argparse.Namespace) -> int:
     return int(not all(one.right for one in found))
 
 
+def _comparisons(console: Console, options: argparse.Namespace) -> int:
+    from bench.comparisons import LEAST_FOUND, MOST_ALARMS, pairs, pairs_table
+
+    found = list(pairs(options.comparisons))
+    console.print(pairs_table(found))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    alarms, seen = (sum(getattr(one, name) for one in found) for name in ("alarm", "found"))
+    return int(alarms > MOST_ALARMS * len(found) or seen < LEAST_FOUND * len(found))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
@@ -130,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
     add("--simulator", action="store_true", help="What the simulated endpoint costs, instead")
     add("--capacity", action="store_true", help="Searches for a capacity that is known, instead")
+    add("--comparisons", type=int, metavar="SEEDS", help="How often comparisons err, instead")
     add("--json", type=Path, metavar="FILE", help="Write all that was measured there, too")
     add("--markdown", type=Path, metavar="FILE", help="Write the tables there, too: between the marks of bench/README.md, say")  # fmt: skip # noqa: E501
     return parser

@@ -19,7 +19,7 @@ from harness.share import Share
 __all__ = ["Plan", "Search", "Step"]
 
 RECOVERY = 2 / 3  # of the largest number that held: there a recovered endpoint shows it soon
-RECOVERY_ERROR = 0.2  # it is not measured there, only looked at
+ERROR, RECOVERY_ERROR = 0.05, 0.2  # there it is not measured, only looked at
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     precision: float = 0.05  # of the answer: how far apart what held and what broke may lie
     settle: float = 10.0  # after all callers are there, before turns count
     longest: float = 120.0  # of a step; then it goes by what is likelier
+    patience: float = 120.0  # for an endpoint to recover
     reach: float = 90.0  # for callers to come or to leave; then the search is given up
     span: float = 2.0  # of turns that share their fate
 
@@ -78,6 +79,10 @@ class _Trial:
         if self.seen.holds is False:
             return False
         return True if self.complete.holds else None
+
+
+def _trials(shares: Sequence[Share], error: float) -> list[_Trial]:
+    return [_Trial(share, error) for share in shares]
 
 
 class Search:
@@ -173,12 +178,20 @@ class Search:
         for trial in self._trials:
             trial.complete_until(now - self._slowest)
         found = [trial.holds for trial in self._trials]
-        if False in found or None not in found:
+        patient = step.kind == "recover" and now - self._ordered < self._plan.patience
+        if False in found and patient:
+            self._try_again(now)
+        elif False in found or None not in found:
             self._conclude(now, holds=False not in found, decided=True)
         elif now - step.since > self._plan.longest:
             # Whatever is not decided is as likely the other way as the error of a test, or less.
             likelier = all(trial.seen.evidence < 0 for trial in self._trials)
             self._conclude(now, holds=likelier, decided=False)
+
+    def _try_again(self, now: float) -> None:
+        """What was seen so far was before the endpoint had recovered."""
+        self.step.since, self._slowest = now, 0.0
+        self._trials = _trials(self._shares, RECOVERY_ERROR)
 
     def _conclude(self, now: float, *, holds: bool, decided: bool) -> None:
         step = self.step
@@ -216,8 +229,7 @@ class Search:
             self._begin(middle, "halve", now)
 
     def _begin(self, callers: int, kind: str, now: float) -> None:
-        error = RECOVERY_ERROR if kind == "recover" else 0.05
-        self._trials = [_Trial(share, error) for share in self._shares]
+        self._trials = _trials(self._shares, RECOVERY_ERROR if kind == "recover" else ERROR)
         self._ordered, self._slowest = now, 0.0
         self.steps.append(Step(callers=callers, kind=kind))
         self._changed()

@@ -1,33 +1,5 @@
 """
-Objectives, as people write them: parsed, and judged by a run's summary.
-
-::
-
-    objectives ::= objective | objective ";" objectives
-    objective  ::= latency where ":" statistic compare duration
-                 | "turns" where ":" turns compare amount
-                 | "sessions" where ":" sessions compare amount
-                 | "audio_gaps" where ":per_minute" compare number
-    where      ::= "" | "{" filters "}"
-    filters    ::= filter | filter "," filters
-    filter     ::= label equals value
-    label      ::= "scenario" | "model" | word
-    equals     ::= "=" | "!="
-    value      ::= word | '"' text '"'
-    latency    ::= "ttfa" | "ttfa_audible" | "ttfa_commit" | "ttfa_detected" | "ttfa_request"
-                 | "ttft" | "time_to_answer" | "tool_call" | "tool_turnaround"
-                 | "interrupt_stop" | "audio_gap"
-    statistic  ::= "p" percent | "mean" | "max"
-    turns      ::= "failed" | "unanswered" | "suspect" | "completed" | "cancelled" | "incomplete"
-                 | "timeout" | "rate_limited" | "disconnected" | "protocol_error" | "abandoned"
-                 | "cut" | "internal"
-    sessions   ::= "failed" | "ended" | "refused" | "timeout" | "disconnected"
-                 | "protocol_error" | "internal"
-    compare    ::= "<" | "<=" | ">" | ">="
-    duration   ::= number | number "ms" | number "s" | number "m" | number "min" | number "h"
-    amount     ::= number "%" | digits
-    percent    ::= digits | digits "." digits
-    number     ::= digits | digits "." digits | "." digits
+Objectives, as people write them (``GRAMMAR``): parsed, and judged by a run's summary.
 
 Blanks may stand around any of these. A percentile lies above 0 and under 100; a duration without
 unit is in seconds; an amount with ``%`` is a share of all turns or sessions, without it a count.
@@ -49,7 +21,36 @@ from harness.metrics import LISTENING_METRICS, TURN_METRICS
 from harness.records import Outcome, SessionOutcome
 from harness.verdict import failures
 
-__all__ = ["LATENCIES", "Filter", "Judgement", "Objective", "judge", "parse_slo"]
+__all__ = ["GRAMMAR", "LATENCIES", "Filter", "Judgement", "Objective", "judge", "parse_slo"]
+
+GRAMMAR = """\
+objectives ::= objective | objective ";" objectives
+objective  ::= latency where ":" statistic compare duration
+             | "turns" where ":" turns compare amount
+             | "sessions" where ":" sessions compare amount
+             | "audio_gaps" where ":per_minute" compare number
+where      ::= "" | "{" filters "}"
+filters    ::= filter | filter "," filters
+filter     ::= label equals value
+label      ::= "scenario" | "model" | word
+equals     ::= "=" | "!="
+value      ::= word | '"' text '"'
+latency    ::= "ttfa" | "ttfa_audible" | "ttfa_commit" | "ttfa_detected" | "ttfa_request"
+             | "ttft" | "time_to_answer" | "tool_call" | "tool_turnaround"
+             | "interrupt_stop" | "audio_gap"
+statistic  ::= "p" percent | "mean" | "max"
+turns      ::= "failed" | "unanswered" | "suspect" | "completed" | "cancelled" | "incomplete"
+             | "timeout" | "rate_limited" | "disconnected" | "protocol_error" | "abandoned"
+             | "cut" | "internal"
+sessions   ::= "failed" | "ended" | "refused" | "timeout" | "disconnected"
+             | "protocol_error" | "internal"
+compare    ::= "<" | "<=" | ">" | ">="
+duration   ::= number | number "ms" | number "s" | number "m" | number "min" | number "h"
+amount     ::= number "%" | digits
+percent    ::= digits | digits "." digits
+number     ::= digits | digits "." digits | "." digits
+"""
+"""What can be asked, as BNF; digits, word and text are as their names say."""
 
 LATENCIES = tuple(metric.name for metric in (*TURN_METRICS, *LISTENING_METRICS))
 COUNTED = {

@@ -73,6 +73,24 @@ def test_what_broke_is_named_by_the_evidence():
     assert set(search.steps[0].broke) == {"ttfa:p95<0.8s", "ttfa:p50<0.7s"}
 
 
+def test_an_endpoint_is_given_time_to_recover():
+    """For half a minute after the overload nobody is answered in time, however few call."""
+    search, slow_until = Search(shares(), Plan(start=8)), []
+
+    class Shaken(World):
+        def _end(self, asked, caller, ttfa, now):
+            if search.breaks and not slow_until:
+                slow_until.append(now + 30)
+            super()._end(asked, caller, 5.0 if now < (slow_until or [0])[0] else ttfa, now)
+
+    Shaken(crowd(16), search).run()
+
+    first = next(step for step in search.steps if step.kind == "recover")
+    assert first.holds is True
+    assert 30 < first.recovery_s < 80
+    assert search.ended == "found"
+
+
 def test_turns_before_all_have_settled_do_not_count():
     search = Search(shares(), Plan(start=4, settle=10))
     search.tick(EPOCH, 0)

@@ -169,9 +169,8 @@ def test_without_turns_nothing_can_be_decided():
 
 
 def grammar():
-    """The productions of the docstring: name -> alternatives, each a list of words."""
-    text = slo.__doc__.split("::\n", 1)[1].split("\n\nBlanks")[0]
-    rules = dict(re.findall(r"(\w+)\s*::=\s*(.*?)(?=\n\s*\w+\s*::=|\Z)", text, re.DOTALL))
+    """The productions: name -> alternatives, each a list of words."""
+    rules = dict(re.findall(r"(\w+)\s*::=\s*(.*?)(?=\n\s*\w+\s*::=|\Z)", slo.GRAMMAR, re.DOTALL))
     return {
         name: [alternative.split() for alternative in body.split("|")]
         for name, body in rules.items()

@@ -11,14 +11,20 @@ from harness.report.junit import write_junit
 from harness.report.merge import merged, parts
 from harness.report.summary import objectives_of, summarise
 from harness.report.terminal import print_judgements, print_verdict
-from harness.slo import parse_slo
+from harness.slo import GRAMMAR, parse_slo
 from harness.verdict import exit_code, failures, unproven
 
 __all__ = ["add_arguments", "run"]
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and leaves the grammar as it stands."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``check``."""
+    parser.formatter_class = _Help
+    parser.epilog = f"What can be asked of a run:\n\n{GRAMMAR}"
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", default=[LATEST],
                         help="run directory, and what workers kept of the same run")  # fmt: skip
     parser.add_argument(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 from harness.metrics import TURN_FIGURES, TURN_METRICS
+from harness.slo import GRAMMAR
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -22,10 +24,19 @@ def commands():
 
 
 def test_the_table_of_metrics_is_that_of_the_code():
-    table = README.split("held by a test -->\n")[1].split("\n<!-- end")[0]
+    table = README.split("harness/metrics.py, held by a test -->\n")[1].split("\n<!-- end")[0]
     rows = [f"| `{metric.name}` | {metric.origin} |" for metric in (*TURN_METRICS, *TURN_FIGURES)]
 
     assert table.splitlines() == ["| metric | from → to |", "|---|---|", *rows]
+
+
+def test_the_grammar_of_objectives_is_that_of_the_parser_here_and_in_the_help(capsys):
+    shown = README.split("held by a test -->\n```bnf\n")[1].split("```\n<!-- end")[0]
+
+    assert shown == GRAMMAR
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    assert GRAMMAR in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", README))
