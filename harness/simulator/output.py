@@ -38,6 +38,7 @@ class Output:
         self.items: list[Item] = []
         self.said = ""
         self._open: Item | None = None
+        self._before: str | None = None  # the item before it
 
     @property
     def place(self) -> dict[str, Any]:
@@ -77,7 +78,9 @@ class Output:
         del place["item_id"]
         yield self._event("response.output_item.done", **place, item=item.wire)
         if not self._request.beside:
-            yield self._event("conversation.item.done", item=item.wire)
+            yield self._event(
+                "conversation.item.done", previous_item_id=self._before, item=item.wire
+            )
         self._open = None
 
     def _begin(self, **fields: Any) -> Iterator[Out]:
@@ -98,7 +101,7 @@ class Output:
             item=item.wire,
         )
         if not self._request.beside:
-            before = self._request.conversation.add(item)
+            before = self._before = self._request.conversation.add(item)
             yield self._event("conversation.item.added", previous_item_id=before, item=item.wire)
 
     def _close_content(self, item: Item, place: dict[str, Any]) -> Iterator[Out]:
