@@ -20,8 +20,9 @@ def is_paid(
     Whether it may cost money to call ``endpoint``.
 
     A vendor's host costs, wherever its name leads: it may be reached through a private network.
-    Any other costs unless it is on this machine, in a private network by its name or by all its
-    addresses, or named in ``free``.
+    Any other costs unless it is on this machine, in a private network by all its addresses, or
+    named in ``free``. A name that leads nowhere from here is believed what it says: a worker may
+    know more.
 
     Args:
         endpoint: Whom to call.
@@ -33,10 +34,10 @@ def is_paid(
         return False
     if endpoint.vendor:
         return True
-    if endpoint.private:
+    if endpoint.loopback:
         return False
     addresses = (resolve or addresses_of)(endpoint.host)
-    return not addresses or not all(map(_is_private, addresses))
+    return not all(map(_is_private, addresses)) if addresses else not endpoint.private
 
 
 def check_money(

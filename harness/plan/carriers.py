@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Carriers", "carriers", "read_capacity"]
+__all__ = ["ROOM", "Carriers", "carriers", "read_capacity"]
+
+ROOM = 0.6
+"""The share of a core that is planned with: noisy neighbours, TLS and slow starts take the rest."""
 
 HOW = "measure it with realtime-harness selftest --capacity --json > capacity.json"
 DUTIES = {"none": "push to talk"}  # by turn detection
@@ -45,7 +48,9 @@ def carriers(users: int, turn_detection: str, capacity: str | None) -> Carriers:
         sessions, at_least = read_capacity(Path(capacity), duty)
         more = " at least" if at_least else ""
         source = f"measured:{more} {sessions} sessions per core, {duty}, by {capacity}"
-    return Carriers(workers=math.ceil(users / sessions), sessions_per_core=sessions, source=source)
+    return Carriers(
+        workers=math.ceil(users / (ROOM * sessions)), sessions_per_core=sessions, source=source
+    )
 
 
 def read_capacity(path: Path, duty: str) -> tuple[int, bool]:

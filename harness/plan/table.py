@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.forecast import Assumed, Forecast, Minute
-from harness.plan.carriers import Carriers
+from harness.plan.carriers import ROOM, Carriers
 
 __all__ = ["Plan", "print_plan"]
 
@@ -68,7 +68,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         else:
             yield name, f"{_usd(usd.most_cached)} (all cached that can be) to {_usd(usd.none_cached)} (none)"  # fmt: skip # noqa: E501
     workers = plan.carriers.workers
-    yield "workers", plan.carriers.source if workers is None else f"{workers} of one core each"
+    enough = f"{workers} of one core each, filled to {ROOM:.0%}"
+    yield "workers", plan.carriers.source if workers is None else enough
 
 
 def _minutes(minutes: Sequence[Minute]) -> Table:

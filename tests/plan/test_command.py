@@ -24,7 +24,7 @@ def test_it_says_what_a_test_will_send_take_and_cost(plan):
 
     for part in ("callers", "calls,", "messages/s", "Mbit/s", "tokens/min", "minute", "cached"):
         assert part in said
-    assert "3 of one core each" in said
+    assert "5 of one core each, filled to 60%" in said
     assert "all cached that can be" in said
     assert "Assumed: answers of 6 s that begin after 1 s, 2 s between calls" in said
 
