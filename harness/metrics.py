@@ -30,6 +30,9 @@ LATENCY_BUCKETS = (
 )
 """Seconds. The usual objectives are bounds, so that the share of turns within them is exact."""
 
+SEGMENT_BUCKETS = (0.01, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Coarse: segments are looked at by their means."""
+
 CONNECT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -298,6 +301,7 @@ METRICS = (
         help="Where the time to the first audible sample goes; the segments of a turn add up to it.",
         origin="; ".join(f"{name}: {what}" for name, what in SEGMENTS.items()),
         labels=("scenario", "model", "segment"),
+        buckets=SEGMENT_BUCKETS,
     ),
     Metric(
         name="session_connect",

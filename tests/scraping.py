@@ -80,6 +80,7 @@ class Prometheus:
             f"--storage.tsdb.path={self._folder / 'data'}",
             f"--web.listen-address={self.url.removeprefix('http://')}",
             "--log.level=error",
+            "--enable-feature=exemplar-storage",
         ]
         self._process = subprocess.Popen(command, env={**os.environ, "GOMAXPROCS": "1"})
         try:
@@ -102,6 +103,11 @@ class Prometheus:
     def names(self, selector):
         """Names of all series that a selector finds, of any time."""
         return set(self._get("label/__name__/values", **{"match[]": selector}))
+
+    def exemplars(self, expr, start, end):
+        """The labels of all exemplars of a query's series."""
+        found = self._get("query_exemplars", query=expr, start=start, end=end)
+        return [exemplar["labels"] for series in found for exemplar in series["exemplars"]]
 
     def rules(self):
         """All rules, with the health of each."""

@@ -1,6 +1,7 @@
 """Records become counts: each turn, session and second of health, by the table of metrics."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from time import time
 from typing import Any
 
 from harness.metrics import METRICS, TURN_METRICS, Type
@@ -16,12 +17,19 @@ from harness.records import (
     SessionOutcome,
     Turn,
 )
-from harness.sinks.tally import Histogram, Labels, Tally
+from harness.sinks.tally import Exemplar, Histogram, Labels, Tally
 
 __all__ = ["MAX_SCENARIOS", "CountingSink"]
 
-MAX_SCENARIOS = 16
-"""More scenarios than these are counted as ``other``: a scenario is a label of every histogram."""
+MAX_SCENARIOS = 4
+"""
+More scenarios than these are counted as ``other``: a scenario is a label of every histogram.
+
+One in which everything happens has 600 series, and a process is to have about 3000 at most.
+"""
+
+WITH_EXEMPLARS = "ttfa"
+MOST_ID = 80  # characters of a response id: OpenMetrics allows 128 to an exemplar's labels
 
 HISTOGRAMS = {metric.name: metric for metric in METRICS if metric.type is Type.HISTOGRAM}
 TOOL_OUTCOMES = frozenset({"ok", "error", "timeout", "unknown"})
@@ -71,12 +79,14 @@ class CountingSink:
 
     Args:
         worker: Label of the generator's own metrics.
+        clock: Seconds of the epoch.
 
     """
 
-    def __init__(self, worker: str = "local") -> None:
+    def __init__(self, worker: str = "local", clock: Callable[[], float] = time) -> None:
         self.tally = Tally()
         self._worker = worker
+        self._clock = clock
         self._tools: set[str] = set()
         self._scenarios: set[Labels] = set()
         self._begun: set[Labels] = set()  # scenarios whose series are there
@@ -165,13 +175,21 @@ class CountingSink:
             if metric.unanswered(turn):
                 self._histogram(metric.name, scenario).add_beyond(metric.limit_of(turn))
             elif value is not None and not turn.censored:
-                self._histogram(metric.name, scenario).add(value, metric.buckets)
+                histogram = self._histogram(metric.name, scenario)
+                bucket = histogram.add(value, metric.buckets)
+                if metric.name == WITH_EXEMPLARS:
+                    histogram.exemplars[bucket] = self._exemplar(turn, value)
         for segment, seconds in turn.segments.items():
             histogram = self._histogram("turn_segment", (*scenario, segment))
             histogram.add(seconds, HISTOGRAMS["turn_segment"].buckets)
         for gap in turn.gaps:
             histogram = self._histogram("audio_gap", scenario)
             histogram.add(gap, HISTOGRAMS["audio_gap"].buckets)
+
+    def _exemplar(self, turn: Turn, value: float) -> Exemplar:
+        name = f"{turn.caller}.{turn.call}.{turn.turn}"
+        response = turn.response_ids[0] if turn.response_ids else ""
+        return Exemplar(round(self._clock(), 3), value, name, response[:MOST_ID])
 
     def _count_outcome(self, turn: Turn, scenario: Labels) -> None:
         self.tally.count("turns", (*scenario, turn.outcome or OTHER))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from prometheus_client import samples
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
 from harness.metrics import METRICS, Metric, Type
-from harness.sinks.tally import Histogram, Labels, Tally
+from harness.sinks.tally import Exemplar, Histogram, Labels, Tally
 
 __all__ = ["Page", "families"]
 
@@ -99,7 +100,8 @@ def families(tally: Tally, *, openmetrics: bool = False) -> Iterator[Iterator[Fa
     for metric in METRICS:
         match metric.type:
             case Type.HISTOGRAM:
-                yield _histograms(metric, tally.histograms.get(metric.name, {}))
+                series = tally.histograms.get(metric.name, {})
+                yield _histograms(metric, series, exemplars=openmetrics)
             case Type.COUNTER:
                 family = _counter(metric, openmetrics)
                 yield iter([_numbers(metric, family, tally.counters.get(metric.name, {}))])
@@ -126,14 +128,26 @@ def _numbers(metric: Metric, family: Family, series: Mapping[Labels, float]) -> 
     return family
 
 
-def _histograms(metric: Metric, series: Mapping[Labels, Histogram]) -> Iterator[Family]:
+def _histograms(
+    metric: Metric, series: Mapping[Labels, Histogram], *, exemplars: bool
+) -> Iterator[Family]:
     bounds = [*map(floatToGoString, metric.buckets), "+Inf"]
     for labels, histogram in sorted(series.items()):
         family = HistogramMetricFamily(metric.prometheus, _help(metric), labels=metric.labels)
-        family.add_metric(labels, _cumulative(bounds, histogram.counts), histogram.sum)
+        told = histogram.exemplars if exemplars else {}
+        buckets = [
+            (bound, total, _exemplar(told[number])) if number in told else (bound, total)
+            for number, (bound, total) in enumerate(_cumulative(bounds, histogram.counts))
+        ]
+        family.add_metric(labels, buckets, histogram.sum)
         yield family
     if not series:
         yield HistogramMetricFamily(metric.prometheus, _help(metric), labels=metric.labels)
+
+
+def _exemplar(exemplar: Exemplar) -> samples.Exemplar:
+    labels = {"turn": exemplar.turn, "response_id": exemplar.response_id}
+    return samples.Exemplar(labels, exemplar.value, exemplar.at)
 
 
 def _cumulative(bounds: Sequence[str], counts: Sequence[int]) -> list[tuple[str, float]]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-__all__ = ["Histogram", "Labels", "Tally", "merge"]
+__all__ = ["Exemplar", "Histogram", "Labels", "Tally", "merge"]
 
 T = TypeVar("T")
 
@@ -15,16 +15,28 @@ Labels = tuple[str, ...]
 """Label values, in the order of ``Metric.labels``."""
 
 
+class Exemplar(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """One of the values in a bucket, and whose it is."""
+
+    at: float  # seconds of the epoch
+    value: float
+    turn: str
+    response_id: str
+
+
 class Histogram(msgspec.Struct, array_like=True):
     """How many values lie under each bound of a metric; the last count is those above all."""
 
     counts: list[int]  # not cumulative
     sum: float = 0.0
+    exemplars: dict[int, Exemplar] = {}  # by the number of the bucket, the newest
 
-    def add(self, value: float, bounds: Sequence[float]) -> None:
-        """Count one value."""
-        self.counts[bisect_left(bounds, value)] += 1
+    def add(self, value: float, bounds: Sequence[float]) -> int:
+        """Count one value; the number of its bucket."""
+        bucket = bisect_left(bounds, value)
+        self.counts[bucket] += 1
         self.sum += value
+        return bucket
 
     def add_beyond(self, value: float) -> None:
         """Count one value above every bound, whatever the bounds are."""
@@ -114,7 +126,11 @@ def _merge_histograms(
 
 def _add_up(same: Sequence[Histogram]) -> Histogram:
     counts = [sum(column) for column in zip(*(one.counts for one in same), strict=True)]
-    return Histogram(counts, math.fsum(one.sum for one in same))
+    exemplars: dict[int, Exemplar] = {}
+    for one in same:
+        for bucket, exemplar in one.exemplars.items():
+            exemplars[bucket] = max(exemplar, exemplars.get(bucket, exemplar))
+    return Histogram(counts, math.fsum(one.sum for one in same), exemplars)
 
 
 def _merge_numbers(

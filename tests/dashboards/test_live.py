@@ -138,6 +138,15 @@ def bucket(seconds):
     return bisect_left(LATENCY_BUCKETS, seconds)
 
 
+def test_exemplars_lead_from_the_heat_map_to_turns_of_the_records(live):
+    said = {f"{t['caller']}.{t['call']}.{t['turn']}": t["response_ids"] for t in live.turns}
+
+    told = live.prometheus.exemplars("realtime_ttfa_seconds_bucket", live.start, live.end)
+
+    assert len({exemplar["turn"] for exemplar in told}) > 3
+    assert all(exemplar["response_id"] in said[exemplar["turn"]] for exemplar in told)
+
+
 def test_the_share_within_a_bound_is_exact(live):
     within = [t for t in live.turns if (t["metrics"]["ttfa"] or math.inf) <= 0.45]
     query = dict(panel_queries())["Realtime voice load / Within $bound s, run / A"]

@@ -1,6 +1,8 @@
 import pytest
 
-from harness.metrics import LATENCY_BUCKETS, measure
+from harness.metrics import LATENCY_BUCKETS, SEGMENTS, measure
+from harness.realtime.deviations import DEVIATION_KINDS
+from harness.realtime.errors import LISTED_CODES
 from harness.records import (
     Flag,
     Health,
@@ -12,7 +14,9 @@ from harness.records import (
     ToolCall,
     Turn,
 )
-from harness.sinks.counting import MAX_SCENARIOS, CountingSink
+from harness.sinks.counting import MAX_SCENARIOS, TOOL_OUTCOMES, CountingSink
+from harness.sinks.prometheus import Page
+from harness.sinks.tally import Exemplar
 
 TALK = ("Caller.talk", "small")
 S = 1_000_000_000
@@ -121,6 +125,60 @@ def test_ten_thousand_strange_names_make_no_series_of_their_own(sink):
     assert counters(sink, "tool_calls") == {(*TALK, "other", "other"): 10_000}
     assert counters(sink, "deviations") == {(*TALK, "other"): 10_000}
     assert 1 < len(counters(sink, "disconnects")) < 20
+
+
+def everything(scenario):
+    """Records of a scenario in which all that can happen happens."""
+    said = {"scenario": scenario, "segments": dict.fromkeys(SEGMENTS, 0.1), "gaps": [0.2]}
+    heard = {"created": 10 * S, "first_text": 10 * S, "first_audio": 11 * S, "request": 10 * S}
+    heard |= {"first_audible": 11 * S, "call": 11 * S, "tool_output": 12 * S}
+    heard |= {"answer_audio": 13 * S, "barge_in": 14 * S, "last_delta": 15 * S}
+    tools = [
+        ToolCall(name=name, call_id="1", outcome=outcome)
+        for name in ("book_table", "send_mail")
+        for outcome in TOOL_OUTCOMES
+    ]
+    yield Session(event="start", scenario=scenario, model=TALK[1])
+    yield a_turn(**said, marks=heard, tools=tools, flags=[Flag.INTERRUPTED], cost_usd=0.1)
+    yield a_turn(**said, marks=heard, kind=Kind.GREETING)
+    for code in sorted(LISTED_CODES)[:20]:
+        yield a_turn(scenario=scenario, outcome=Outcome.FAILED, code=code)
+    yield Session(
+        event="end",
+        scenario=scenario,
+        model=TALK[1],
+        steps=dict.fromkeys(("dns", "tcp", "tls", "upgrade", "created", "updated"), 0.01),
+        deviations=dict.fromkeys(DEVIATION_KINDS, 1),
+        close_code=1006,
+    )
+
+
+def test_a_process_has_about_three_thousand_series_at_most(sink):
+    sink.list_tools(["book_table", "send_mail"])
+    sink.on_health(Health())
+    for number in range(MAX_SCENARIOS + 5):
+        for record in everything(f"call {number}"):
+            (sink.on_turn if isinstance(record, Turn) else sink.on_session)(record)
+
+    page, _ = Page(lambda: sink.tally, lambda: 0.0).render("")
+
+    series = [line for line in page.decode().splitlines() if not line.startswith("#")]
+    assert sum('scenario="other"' in line for line in series) > 550  # all of them did happen
+    assert len(series) <= 3200
+
+
+def test_each_bucket_of_the_headline_names_its_newest_turn():
+    seconds = iter([100.0, 101.0, 102.0])
+    sink = CountingSink(clock=lambda: next(seconds))
+    for turn, wait in enumerate((320, 330, 900)):
+        answered = {"first_audio": 10 * S + wait * 1_000_000}
+        sink.on_turn(a_turn(caller=7, call=2, turn=turn, response_ids=["r" * 90], marks=answered))
+
+    assert sink.tally.histograms["ttfa"][TALK].exemplars == {
+        LATENCY_BUCKETS.index(0.35): Exemplar(101.0, 0.33, "7.2.1", "r" * 80),
+        LATENCY_BUCKETS.index(0.9): Exemplar(102.0, 0.9, "7.2.2", "r" * 80),
+    }
+    assert not sink.tally.histograms["ttfa_commit"][TALK].exemplars
 
 
 def test_the_users_own_tools_and_listed_codes_keep_their_names(sink):

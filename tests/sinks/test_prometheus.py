@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from harness.metrics import METRICS, Type
 from harness.sinks.prometheus import Page
-from harness.sinks.tally import Tally
+from harness.sinks.tally import Exemplar, Tally
 
 TALK = ("Caller.talk", "small")
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -108,3 +108,26 @@ def test_the_names_promised_are_there():
     histograms = {m.prometheus for m in METRICS if m.type is Type.HISTOGRAM}
 
     assert {"realtime_ttfa_seconds", "realtime_hub_lag_seconds"} <= histograms
+
+
+def exemplars(page, parse):
+    return {
+        sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value)
+        for family in parse(page.decode())
+        for sample in family.samples
+        if sample.exemplar
+    }
+
+
+def test_exemplars_lead_from_a_bucket_to_a_turn_where_the_format_has_them():
+    tally = a_tally()
+    histogram = tally.histograms["ttfa"][TALK]
+    histogram.exemplars[BOUNDS.index(0.35)] = Exemplar(1_790_000_000.5, 0.32, "3.0.1", "resp_1")
+
+    page, _ = a_page(tally).render(OPENMETRICS)
+    plain, _ = a_page(tally).render("")
+
+    assert exemplars(page, parse_openmetrics) == {
+        "0.35": ({"turn": "3.0.1", "response_id": "resp_1"}, 0.32)
+    }
+    assert b"resp_" not in plain

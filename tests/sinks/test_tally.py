@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.sinks.tally import Histogram, Tally, merge
+from harness.sinks.tally import Exemplar, Histogram, Tally, merge
 
 BOUNDS = (0.1, 1.0)
 
@@ -13,7 +13,9 @@ labels = st.tuples(st.sampled_from(["talk", "shout"]), st.sampled_from(["small",
 def tallies(draw):
     tally = Tally()
     for label, value in draw(st.lists(st.tuples(labels, amounts), max_size=8)):
-        tally.histogram("ttfa", label, BOUNDS).add(value, BOUNDS)
+        histogram = tally.histogram("ttfa", label, BOUNDS)
+        bucket = histogram.add(value, BOUNDS)
+        histogram.exemplars[bucket] = Exemplar(draw(amounts), value, "1.0.0", "resp")
     for label, amount in draw(st.lists(st.tuples(labels, amounts), max_size=8)):
         tally.count("turns", label, amount)
     tally.change("sessions", (), draw(st.integers(0, 100)))
@@ -72,3 +74,16 @@ def test_a_retired_worker_keeps_its_counts_but_not_its_gauges():
 
     assert merged.counters == {"turns": {("talk", "small"): 6}}
     assert merged.gauges == {"sessions": {(): 2}}
+
+
+def test_merged_buckets_keep_their_newest_exemplar():
+    parts = []
+    for at in (5.0, 9.0, 7.0):
+        tally = Tally()
+        histogram = tally.histogram("ttfa", ("talk",), BOUNDS)
+        histogram.exemplars[histogram.add(0.5, BOUNDS)] = Exemplar(at, 0.5, f"1.0.{at:.0f}", "")
+        parts.append(tally)
+
+    assert merge(parts).histograms["ttfa"]["talk",].exemplars == {
+        1: Exemplar(9.0, 0.5, "1.0.9", "")
+    }
