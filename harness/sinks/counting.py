@@ -91,7 +91,9 @@ class CountingSink:
         self._scenarios: set[Labels] = set()
         self._begun: set[Labels] = set()  # scenarios whose series are there
         self._counted: dict[tuple[int, int], dict[str, float]] = {}  # by caller and call
-        self.tally.change("sessions", (), 0)
+        for gauge in ("sessions", "callers_held"):
+            self.tally.change(gauge, (), 0)
+        self.tally.count("ramp_delay", (), 0)
 
     def list_tools(self, names: Iterable[str]) -> None:
         """Make tool names label values of their own: those the user defined."""

@@ -366,6 +366,7 @@ class FrontStation(Station):
             "users": {(): self.runner.user_count},
             "users_target": {(): self._target()},
             "workers": {(state,): n for state, n in self.workers().items()},
+            "calls_waiting": {(): 0},
         }
         if self.treasury is not None:
             gauges["budget_usd"] = self.treasury.gauges

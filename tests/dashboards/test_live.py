@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 # Answers are made slower than they are played, so that there are gaps; the spread of the delays
 # covers many buckets.
 ENDPOINT = ("--ttfa", "uniform(80ms, 700ms)", "--answer", "700ms", "--speed", "0.8")
-CALLERS = ("--corpus", "say", "--pause", "50ms", "-u", 8, "-r", 8, "-t", "20s")
+CALLERS = ("--corpus", "say", "--pause", "50ms", "-u", 8, "-r", 8, "-t", "20s", "--max-cost", 1000)
 
 
 @pytest.fixture(scope="module")

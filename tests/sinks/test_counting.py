@@ -222,7 +222,7 @@ def test_sessions_are_open_from_their_start_line_to_their_end_line(sink):
         sink.on_session(a_start())
     sink.on_session(an_end(outcome=SessionOutcome.ENDED, steps={"tcp": 0.002, "tls": None}))
 
-    assert sink.tally.gauges == {"sessions": {(): 2}}
+    assert sink.tally.gauges["sessions"] == {(): 2}
     assert {labels: n for labels, n in counters(sink, "sessions").items() if n} == {
         (*TALK, "ended"): 1
     }
