@@ -29,6 +29,7 @@ from harness.simulator.truth import TruthLog
 __all__ = ["add_arguments", "run"]
 
 _KEY_VARIABLE = "REALTIME_SIMULATOR_KEY"
+_MANY = 10_240  # open files, where the system names no limit and still has one
 _EXAMPLES = """\
 examples:
   realtime-harness simulate --profile flaky
@@ -129,8 +130,9 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _allow_many_connections() -> None:
     """As many as the system lets us have: a shell often allows a thousand only."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(soft, _MANY) if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _fault_list() -> str:
