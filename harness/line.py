@@ -324,6 +324,7 @@ class Line:
             recorder.end(*turn_ending(closed, self.connection.parting_error), now)
             self._over = True
         self._answer_tools()
+        self._ask_detected()
         self._ask_deferred()  # before turns close: one that goes on is not over
         given_up = recorder.advance(now)
         if given_up and self.connection.session.active:
@@ -332,6 +333,12 @@ class Line:
         if Outcome.ABANDONED in given_up:
             self._hang_up()
             self._over = True
+
+    def _ask_detected(self) -> None:
+        """Ask for the answers that the endpoint was told not to give unasked."""
+        if self._vad and not self.connection.session.creates_responses:
+            for turn in self.recorder.unasked:
+                self._request(turn)
 
     def _ask_deferred(self) -> None:
         turn = self._deferred

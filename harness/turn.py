@@ -181,6 +181,15 @@ class TurnRecorder(Answers):
         return [o.turn for o in self._open]
 
     @property
+    def unasked(self) -> list[Turn]:
+        """What the endpoint has detected and nobody has asked it to answer, oldest first."""
+        return [
+            o.turn
+            for o in self._open
+            if o.turn.kind is Kind.SPEECH and o.detected and not o.asked and o.answer is None
+        ]
+
+    @property
     def responding(self) -> bool:
         """Whether a response of an open turn is being made."""
         return any(o.tracks for o in self._open)

@@ -10,6 +10,7 @@ __all__ = [
     "NEGOTIATED",
     "merge",
     "session_update",
+    "stated_create_response",
     "stated_format",
     "stated_turn_detection",
 ]
@@ -142,6 +143,14 @@ def stated_turn_detection(session: dict[str, Any]) -> str | None:
         if isinstance(holder, dict) and "turn_detection" in holder:
             kind = _dig(holder, "turn_detection", "type")
             return kind if isinstance(kind, str) else "none"
+    return None
+
+
+def stated_create_response(session: dict[str, Any]) -> bool | None:
+    """Whether turns that are detected are answered unasked; ``None`` if it isn't stated."""
+    for holder in (_dig(session, "audio", "input"), session):
+        if isinstance(stated := _dig(holder, "turn_detection", "create_response"), bool):
+            return stated
     return None
 
 

@@ -16,7 +16,12 @@ from msgspec.structs import astuple
 from harness.audio import PCM16, AudioFormat
 from harness.realtime import client_events as client
 from harness.realtime import events as ev
-from harness.realtime.configuration import NEGOTIATED, stated_format, stated_turn_detection
+from harness.realtime.configuration import (
+    NEGOTIATED,
+    stated_create_response,
+    stated_format,
+    stated_turn_detection,
+)
 from harness.realtime.decode import BETA_EVENTS, UNDECODABLE, decode, modernise, salvage
 from harness.realtime.deviations import Deviations
 from harness.realtime.errors import LocalProtocolError
@@ -58,6 +63,7 @@ class Session:
         output_format: What the server sends, likewise.
         turn_detection: Who decides that the caller has finished, ``none`` for the caller: of
             ``session.updated``, else as asked for.
+        creates_responses: Whether it answers unasked what it has detected, likewise.
         uncommitted_bytes: Audio sent since the last commit.
 
     """
@@ -76,6 +82,7 @@ class Session:
         self.input_format = input_format
         self.output_format = output_format
         self.turn_detection = "none"
+        self.creates_responses = True
         self.uncommitted_bytes = 0
         self._stated = False  # the server has said how the session is configured
         self._asked: dict[str, Any] = {}  # of the last session.update, until it is answered
@@ -176,7 +183,7 @@ class Session:
 
     def _send_update(self, event: client.UpdateSession) -> None:
         self._asked = event.session
-        self.turn_detection = stated_turn_detection(event.session) or self.turn_detection
+        self._take_turn_detection(event.session)
         if not self._stated:
             self._take_formats(event.session)
 
@@ -276,12 +283,17 @@ class Session:
             self.model = name
         self._take_formats(stated)
         if isinstance(event, ev.SessionUpdated):
-            self.turn_detection = stated_turn_detection(stated) or self.turn_detection
+            self._take_turn_detection(stated)
             self._compare(stated)
 
     def _take_formats(self, session: dict[str, Any]) -> None:
         self.input_format = stated_format(session, "input") or self.input_format
         self.output_format = stated_format(session, "output") or self.output_format
+
+    def _take_turn_detection(self, session: dict[str, Any]) -> None:
+        self.turn_detection = stated_turn_detection(session) or self.turn_detection
+        if (stated := stated_create_response(session)) is not None:
+            self.creates_responses = stated
 
     def _compare(self, stated: dict[str, Any]) -> None:
         for name, read in NEGOTIATED.items():

@@ -97,6 +97,29 @@ def test_an_endpoint_may_go_on_talking_when_it_is_talked_over(session, interrupt
     assert answered[0]["first_out"] >= interrupted["last_out"]
 
 
+def test_who_is_told_not_to_answer_unasked_is_asked_once_it_has_heard(session):
+    options = {"session": session(type="server_vad", create_response=False), "pause": "300ms"}
+    with running_simulator("--answer", "2s", "--speed", "1", "--ttfa", "50ms") as simulator:
+        caller = Caller(simulator.url, turn_detection="server_vad", listen="playback", **options)
+        with caller.call as call:
+            first = call.say("What's on the menu?", listen=0.3)
+            second = call.say("Yes, please.")
+            third = call.send_text("That is all.")
+        simulator.stop()
+        lines = {line["response_id"]: line for line in simulator.truth()}
+
+    assert [turn.outcome for turn in (first, second, third)] == [
+        *(Outcome.CANCELLED, Outcome.COMPLETED, Outcome.COMPLETED)
+    ]
+    for turn in (first, second):
+        assert turn.marks["speech_end"] < turn.marks["detected"] <= turn.marks["request"]
+        (line,) = [lines[name] for name in turn.response_ids]
+        assert turn.marks["request"] <= line["created_out"]
+    assert len(lines) == 3
+    assert caller.ended.errors == {}
+    assert caller.ended.deviations == {}
+
+
 @pytest.mark.parametrize(("eagerness", "premature"), [("high", True), ("low", False)])
 def test_meaning_is_waited_for_as_eagerly_as_asked(session, eagerness, premature):
     with running_simulator("--answer", "300ms", "--ttfa", "50ms") as simulator:

@@ -267,6 +267,26 @@ def test_the_format_is_the_servers_else_ours(name, stated, expected):
     assert session.output_format == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "stated", "expected"),
+    [
+        ({"create_response": False}, {}, False),
+        ({"create_response": False}, {"create_response": True}, True),
+        ({}, {"create_response": False}, False),
+        ({}, {"create_response": None}, True),
+    ],
+)
+def test_whether_turns_are_answered_unasked_is_as_stated_else_as_asked(asked, stated, expected):
+    session = in_state(State.CREATED)
+    heard = [
+        {"input": {"turn_detection": {"type": "server_vad"} | each}} for each in (asked, stated)
+    ]
+    session.send(client.UpdateSession(session={"audio": heard[0]}))
+    session.receive(ga.updated(audio=heard[1]))
+
+    assert session.creates_responses is expected
+
+
 def test_what_we_ask_for_holds_until_the_server_speaks():
     session = in_state(State.OPENED)
     session.send(client.UpdateSession(session={"audio": {"input": {"format": PCMU.wire()}}}))
