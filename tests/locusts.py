@@ -99,6 +99,21 @@ def truth(path):
     return {line["response_id"] for line in truth_lines(path)[0]}
 
 
+def missed(locust, path, killed):
+    """
+    Ids of responses that a worker's death at ``killed`` (ns, monotonic) must not have cost.
+
+    They were done more than a report interval before, and what a turn takes to close, and a busy
+    machine to report it; and yet they stand in none of the turns.
+    """
+    early = killed - (3 + 2) * 10**9
+    return {
+        line["response_id"]
+        for line in truth_lines(path)[0]
+        if (line["done_out"] or killed) < early and line["response_id"] not in locust.heard
+    }
+
+
 def group(session):
     """Processes of a session, by /proc."""
     found = []

@@ -148,7 +148,7 @@ def test_the_second_run_of_a_swarm_from_the_web_ui_starts_clean(folder, simulato
         assert len(workers) == 2
         locust.process.terminate()
         assert locust.wait() == 0, locust.text
-        assert not any(map(alive, workers))
+        wait_until(lambda: not any(map(alive, workers)), 20)
     target.process.terminate()
     assert heard == truth(target.truth)
 
