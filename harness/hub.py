@@ -24,10 +24,13 @@ STALL_NS = 20_000_000
 EXACT_NS = 2_000_000
 """A mark with no more uncertainty than this counts as exact."""
 
-WAITED_NS = 200_000
-"""A poll that took longer than this found nothing at first, and had to wait."""
+WAITED_NS, GATHERED_NS = 200_000, 2_000
+"""A poll that took longer found nothing at first, and had to wait: in all, and for each socket."""
 
 STALLS_KEPT = 1024
+
+ROOM = 64
+"""A poll of libev's tells of so many sockets; of more once it has met as many."""
 
 # gevent runs greenlets in a prepare watcher of priority 0, and all else after the checks of 2.
 AFTER_GREENLETS = -2
@@ -62,6 +65,7 @@ class HubWatch:
         self.stalls: deque[tuple[int, int]] = deque(maxlen=STALLS_KEPT)
         self.read_lag, self.frame_lateness, self.hub_lag = _three()
         self.internal_errors = 0
+        self._reads, self._most_reads = 0, ROOM
         self._prepare = hub.loop.prepare(ref=False, priority=AFTER_GREENLETS)
         self._check = hub.loop.check(ref=False, priority=BEFORE_ALL_ELSE)
         self._prepare.start(self._poll_begins)
@@ -81,7 +85,8 @@ class HubWatch:
         woke as soon as there was something, proves that nothing was there before; otherwise it
         may have come at any time since the poll before. ``EXACT_NS`` and less is told as 0.
         """
-        waited = self.polled_at - self._poll_began > WAITED_NS
+        longest = WAITED_NS + GATHERED_NS * self._most_reads
+        waited = self.polled_at - self._poll_began > longest
         prompt = self.polled_at - stamp <= EXACT_NS
         earliest = self.polled_at if waited and prompt else self._polled_before
         slack = stamp - earliest
@@ -108,6 +113,7 @@ class HubWatch:
         taken = Lags(
             read_lag=self.read_lag, frame_lateness=self.frame_lateness, hub_lag=self.hub_lag
         )
+        self._reads -= taken.read_lag.count
         self.read_lag, self.frame_lateness, self.hub_lag = _three()
         return taken
 
@@ -122,7 +128,13 @@ class HubWatch:
             self.stalls.append((self.polled_at, now))
 
     def _poll_ends(self) -> None:
-        self._polled_before = self.polled_at
+        reads, self._reads = self.read_lag.count - self._reads, self.read_lag.count
+        if reads < self._most_reads:
+            self._polled_before = self.polled_at
+        else:
+            # The poll may have told of no more than it had room for: what is read now may have
+            # been there before it.
+            self._most_reads = max(self._most_reads, reads + 1)
         self.polled_at = monotonic_ns()
 
 

@@ -95,6 +95,32 @@ def test_slack_is_how_much_earlier_a_merged_message_may_have_come(
     assert watch.slack(round(stamp * MS)) == slack * MS
 
 
+def test_a_poll_that_had_much_to_gather_did_not_wait(watch):
+    watch._polled_before, watch._poll_began, watch._most_reads = 0, 30 * MS, 300
+    watch.polled_at = 30 * MS + 700_000
+
+    assert watch.slack(30 * MS) == 30 * MS
+
+
+def test_a_poll_that_told_of_as_many_as_it_can_leaves_slack_back_to_the_one_before_it(watch):
+    def poll_at(at, reads):
+        for _ in range(reads):
+            watch.read_lag.add(0)
+        watch._poll_ends()
+        watch.polled_at = watch._poll_began = at * MS
+
+    poll_at(10, 1)
+    poll_at(60, 1)
+    poll_at(80, 64)  # of what the poll at 60 told: there may have been more then
+    assert watch.slack(80 * MS) == 70 * MS
+
+    poll_at(90, 3)
+    assert watch.slack(90 * MS) == 10 * MS
+    watch.take()
+    poll_at(100, 64)  # it has room for these by now
+    assert watch.slack(100 * MS) == 10 * MS
+
+
 def test_a_poll_after_a_busy_time_leaves_slack_back_to_the_poll_before(watch):
     poll()
     read, write = os.pipe()
