@@ -10,6 +10,7 @@ from harness.records import Health, Session, Turn
 from harness.reel import Reel
 from harness.swarm.callers import Numbers
 from harness.swarm.desk import Desk
+from harness.swarm.doorway import Doorway
 from harness.swarm.ramp import Ramp
 from harness.swarm.setup import Setup
 from harness.tools import SimulatedTools
@@ -52,6 +53,7 @@ class Crowd:
         ramp: Where callers wait to begin, if rate limits are heeded.
 
     Attributes:
+        doorway: Where callers go through before they dial.
         on_tape: Takes the tape of each finished turn; ``None`` if none are asked for.
 
     """
@@ -81,6 +83,7 @@ class Crowd:
         self.abandon = abandon
         self.purse = purse
         self.ramp = ramp
+        self.doorway = Doorway()
         self.stopping = False
         self._sweeper = Sweeper()
         self._sinks = (*sinks, self._sweeper)

@@ -101,7 +101,8 @@ class RealtimeUser(User):
                 an option, else it goes on for ``--turns``.
 
         """
-        crowd = self._crowd()
+        self._crowd().doorway.enter()
+        crowd = self._crowd()  # which may have been told to stop meanwhile
         call = self._new_call(crowd, instructions, scenario, tools, length)
         connected = False
         try:
