@@ -92,6 +92,11 @@ class RunDirectory:
         """The run's name, as in its records."""
         return self.path.name
 
+    @property
+    def size(self) -> int:
+        """Bytes of records so far."""
+        return sum(path.stat().st_size for name in FILES if (path := self.path / name).is_file())
+
     def on_turn(self, turn: Turn) -> None:
         """Append a finished turn."""
         self.append("turns.jsonl", encode(turn))

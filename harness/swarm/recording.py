@@ -21,7 +21,8 @@ from harness.verdict import exit_code
 
 __all__ = ["Recording", "describe_run"]
 
-REPORT_LIMIT = 300.0  # seconds the report may take
+REPORT_LIMIT = 300.0  # seconds the report may take, and as long again for each:
+REPORT_BYTES = 5_000_000_000  # of records: two and a half million turns, read in a third of that
 
 LIBRARIES = ("locust", "gevent", "websockets", "msgspec", "numpy", "prometheus-client")
 
@@ -94,13 +95,16 @@ class Recording:
             self._complain(str(error))
         return not self._broken
 
+    def _report_limit(self) -> float:
+        return REPORT_LIMIT * (1 + self.directory.size / REPORT_BYTES)
+
     def _report(self) -> None:
         try:
             child = subprocess.run(
                 [sys.executable, "-m", "harness", "report", _shown(self.directory.path)],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=REPORT_LIMIT,
+                timeout=self._report_limit(),
                 check=False,
                 env=_same_terminal(),
                 start_new_session=True,  # Ctrl-C is ours to handle

@@ -96,3 +96,11 @@ def test_a_tape_is_a_file_of_its_own_and_no_other_name_is_taken(tmp_path):
     for name in ("tapes/../../x.jsonl", "tapes/a/b.jsonl", "other.jsonl"):
         with pytest.raises(KeyError):
             run.append(name, b"{}\n")
+
+
+def test_the_size_of_a_run_is_that_of_its_records(tmp_path):
+    run = RunDirectory.create(tmp_path, {})
+    run.append("turns.jsonl", b"{}\n")
+    run.append("health.jsonl", b"{}\n{}\n")
+
+    assert run.size == 9
