@@ -1,5 +1,6 @@
 """The dashboard of a run: what callers felt, what went wrong, what it cost, whether to trust it."""
 
+import msgspec
 from grafana_foundation_sdk.builders import dashboard
 
 from dashboards.board import SO_FAR, TALK, Board
@@ -65,9 +66,11 @@ def _experience():
         *("ttfa_request", "ttft", "time_to_answer"),
     )
     within = [Target(TALK.share_within(le(b), "ttfa"), f"≤ {b:g} s") for b in BOUNDS]
+    median, *slower = _percentiles("ttfa")
+    with_turns = (msgspec.structs.replace(median, exemplars=True), *slower)
     return (
-        graph("Time to first audio", "s", *_percentiles("ttfa"), span=12,
-              note="Unanswered turns rank above all answered ones."),
+        graph("Time to first audio", "s", *with_turns, span=12,
+              note="Unanswered turns rank above all answered ones. Points are single turns."),
         heat("Time to first audio, spread", "s", Target(TALK.buckets("ttfa"), "{{le}}"), span=12),
         graph("Turns answered in time", "percentunit", *within,
               note="Exact: the bounds are bounds of buckets."),

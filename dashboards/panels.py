@@ -35,6 +35,7 @@ class Target(msgspec.Struct, frozen=True):
 
     expr: str
     legend: str = ""
+    exemplars: bool = False  # whether single turns are shown beside
 
 
 def metrics_of(expr: str) -> list[Metric]:
@@ -185,7 +186,7 @@ def _finish(
             .editor_mode(prometheus_model.QueryEditorMode.CODE)
             .range()
         )
-        panel = panel.with_target(query)
+        panel = panel.with_target(query.exemplar(True) if target.exemplars else query)
     return (
         panel.title(title)
         .description(_description(targets, note))
