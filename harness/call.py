@@ -175,6 +175,7 @@ class Call(Line):
         self._boundary()
         self._stop_answer()
         turn = self._begin(Kind.TEXT, text, monotonic_ns())
+        self._said += 1
         content = [{"type": "input_text", "text": text}]
         self._send(CreateItem(item={"type": "message", "role": "user", "content": content}))
         self._request(turn)

@@ -24,6 +24,8 @@ class Caller:
         api_key="",
         purse=None,
         on_limits=None,
+        intended=None,
+        length=None,
         **options,
     ):
         self.turns, self.sessions = [], []
@@ -48,6 +50,8 @@ class Caller:
             tools=tools,
             purse=purse,
             on_limits=on_limits,
+            intended=intended,
+            length=length,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from time import monotonic_ns, time_ns
 
 import ga
 import gevent
@@ -9,7 +10,9 @@ import pytest
 from caller import Caller
 from partner import Partner
 
+from harness.arrivals import Intended
 from harness.call import CallEnded
+from harness.corpus import load_corpus
 from harness.cost import load_prices
 from harness.money.expected import Expected, Talk
 from harness.money.ledger import Ledger
@@ -18,6 +21,7 @@ from harness.realtime.errors import LISTED_CODES
 from harness.records import Flag, Outcome, Phase, SessionOutcome
 from harness.tools import tool
 
+NS = 1_000_000_000
 OK = (SessionOutcome.ENDED, None)
 
 
@@ -380,11 +384,101 @@ def test_what_is_left_of_rate_limits_is_handed_on(monkeypatch):
     assert turn.marks["created"] <= at <= turn.marks["done"]
 
 
+# How long a call goes on, and when it was to begin.
+
+
+def answers(n):
+    """As many answers, each a response of its own."""
+    return [ga.answer(f"resp_{number}", f"item_{number}") for number in range(n)]
+
+
+def test_a_call_goes_on_for_as_many_turns_as_were_asked_for(monkeypatch):
+    line = Line(monkeypatch, turns="3")
+    line.answer(*answers(3))
+    with line.call as call:
+        while call.goes_on:
+            call.send_text("Hello")
+
+    assert len(line.turns) == 3
+
+
+def test_a_call_with_a_length_goes_on_until_that_is_over(monkeypatch):
+    line = Line(monkeypatch, turns="1", length=0.2)
+    line.answer(*answers(10_000))
+    with line.call as call:
+        began = monotonic_ns()
+        while call.goes_on:
+            call.send_text("Hello")
+        took = monotonic_ns() - began
+
+    assert len(line.turns) > 1
+    assert took > 0.19 * NS
+
+
+def test_a_call_whose_caller_is_to_stop_or_whose_session_is_gone_goes_on_no_more(monkeypatch):
+    stopped = Line(monkeypatch, length=60.0, stopping=lambda: True)
+    with suppress(CallEnded), stopped.call as call:
+        assert not call.goes_on
+    gone = Line(monkeypatch, length=60.0)
+    with gone.call as call:
+        assert call.goes_on
+        gone.partner.hang_up(1001)
+        call.pause(60)
+        assert not call.goes_on
+
+
+def test_who_is_to_stop_pauses_no_longer(monkeypatch):
+    stop = []
+    line = Line(monkeypatch, stopping=lambda: bool(stop))
+    with line.call as call:
+        gevent.spawn_later(0.01, stop.append, True)
+        call.pause(60)
+
+    assert stop
+
+
+def test_a_record_says_when_a_schedule_wanted_the_call_to_begin(monkeypatch):
+    due = monotonic_ns() - 5 * NS
+    line = Line(monkeypatch, intended=Intended(17, due, 3.0, blocked=True))
+    line.answer(ga.answer())
+    quiet(line)
+
+    assert [(s.arrival, s.due_at, s.blocked) for s in line.sessions] == [(17, due, True)] * 2
+    assert all(session.started_at > session.due_at + 5 * NS for session in line.sessions)
+
+
+def test_only_its_first_session_is_what_the_schedule_wanted(monkeypatch):
+    line = renewing(
+        monkeypatch, ga.error("session_expired"), intended=Intended(4, 1, 0.0, blocked=False)
+    )
+    with line.call as call:
+        call.send_text("Hello")
+        line.partner.greeting = [ga.created(id="sess_2")]
+        line.partner.session = {"id": "sess_2"}
+        call.send_text("Hello")
+
+    assert [session.arrival for session in line.sessions] == [4, 4, 0, 0]
+    assert [session.due_at for session in line.sessions] == [1, 1, None, None]
+
+
+def test_speech_ends_on_the_beat(monkeypatch):
+    line = Line(monkeypatch, turns="1")
+    line.answer(ga.answer())
+    with line.call as call:
+        turn = call.say("Yes, please.", beat=0.5)
+
+    offset = time_ns() - monotonic_ns()
+    voice_end = round(load_corpus().get("Yes, please.").voice_end * NS)
+    start = turn.due_at - 20_000_000  # its first frame is due when it has been spoken
+    beyond = (start + voice_end + offset) % (NS // 2)
+    assert min(beyond, NS // 2 - beyond) < 2_000_000  # a beat, as far as the clocks drift
+
+
 # The cap of a session.
 
 
-def renewing(monkeypatch, *before_close):
-    line = Line(monkeypatch, renew="yes")
+def renewing(monkeypatch, *before_close, **options):
+    line = Line(monkeypatch, renew="yes", **options)
 
     def expire(_):
         line.answer(ga.answer())

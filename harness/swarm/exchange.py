@@ -1,16 +1,18 @@
 """Open arrivals in a run: the schedule's clock, and who is told of which call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic_ns, time_ns
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 
 from harness.arrivals import Handout, Report, Switchboard, schedule
 from harness.loads import Load
+from harness.sinks.tally import Tally
 from harness.swarm.desk import Order
+from harness.swarm.setup import Setup
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Front", "open_exchange"]
 
 NS = 1_000_000_000
 LEAD = NS  # calls are handed out so long before they are due
@@ -53,6 +55,15 @@ class Exchange:
         self._began_wall = 0
         self._ended = False
         self._greenlet: gevent.Greenlet[..., None] = gevent.spawn(self._serve)
+
+    @property
+    def tally(self) -> Tally:
+        """What is counted of the schedule, for metrics."""
+        board = self.board
+        return Tally(
+            counters={"calls_due": {(): board.due}, "calls_blocked": {(): board.blocked}},
+            gauges={"calls_waiting": {(): board.waiting}},
+        )
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -118,3 +129,44 @@ class Exchange:
         call = out.arrival
         due_ns = self._began_wall + call.due
         return Order(call.number, due_ns, call.due - now, call.length, out.blocked)
+
+
+class Front(Protocol):
+    """The local or master process, as open arrivals need it."""
+
+    environment: Any
+    runner: Any
+
+    @property
+    def accepting(self) -> bool:
+        """Whether users may begin calls."""
+        ...
+
+    def user_counts(self) -> Mapping[str, int]:
+        """How many users of each class there are."""
+        ...
+
+    def hand_out(self, worker: str, orders: list[Order]) -> None:
+        """Hand due calls to a worker."""
+        ...
+
+
+def open_exchange(front: Front, setup: Setup) -> Exchange | None:
+    """What hands out the calls of a run that begins; ``None``: no users wait for any."""
+    runner, classes = front.runner, front.environment.user_classes
+    arriving = [cls.__name__ for cls in classes if getattr(cls, "arrives", False)]
+
+    def users() -> int:
+        """Those who take calls; 0 until all users are there."""
+        counts = front.user_counts() if runner.user_count >= runner.target_user_count else {}
+        return sum(counts.get(name, 0) for name in arriving)
+
+    if not arriving:
+        return None
+    return Exchange(
+        setup.load,
+        setup.workload.seed,
+        send=front.hand_out,
+        wanted=users,
+        open=lambda: front.accepting,
+    )

@@ -21,7 +21,7 @@ from harness.sinks.tally import Labels, Tally, merge
 from harness.swarm.audience import Audience
 from harness.swarm.cli_options import safe_values
 from harness.swarm.desk import Order
-from harness.swarm.exchange import Exchange
+from harness.swarm.exchange import Exchange, open_exchange
 from harness.swarm.gate import Gate
 from harness.swarm.guard import LOOK, Deed, OvershootGuard
 from harness.swarm.headline import Row, headline
@@ -103,6 +103,11 @@ class FrontStation(Station):
     @abstractmethod
     def workers(self) -> dict[str, int]:
         """How many workers are in which state."""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether users may begin calls."""
+        return self.runner.state in BUSY
 
     def user_counts(self) -> Mapping[str, int]:
         """How many users of each class there are."""
@@ -191,7 +196,7 @@ class FrontStation(Station):
         self._guard = OvershootGuard()
         limit = setup.workload.max_cost
         self.treasury = Treasury(limit, self.grant, self._give_up) if limit else None
-        self.exchange = self._open_exchange(setup)
+        self.exchange = open_exchange(self, setup)
         self.audience.begin(setup.workload)
         self.begin_crowd(self.recording, setup)
         self._watch = gevent.spawn(self._watch_users)
@@ -246,30 +251,6 @@ class FrontStation(Station):
             self.runner.stop()
         if self._finishing is not None:
             self._finishing.join()
-
-    def _open_exchange(self, setup: Setup) -> Exchange | None:
-        """What hands out due calls, if there are users who wait for them."""
-        if not self._arriving_classes():
-            return None
-        return Exchange(
-            setup.load,
-            setup.workload.seed,
-            send=self.hand_out,
-            wanted=self._arriving_users,
-            open=lambda: self.runner.state in BUSY,
-        )
-
-    def _arriving_classes(self) -> set[str]:
-        classes = self.environment.user_classes
-        return {cls.__name__ for cls in classes if getattr(cls, "arrives", False)}
-
-    def _arriving_users(self) -> int:
-        """How many users are there to take calls; 0 until all are there."""
-        runner = self.runner
-        if runner.user_count < runner.target_user_count:
-            return 0
-        counts = self.user_counts()
-        return sum(counts.get(name, 0) for name in self._arriving_classes())
 
     def _record(self, setup: Setup) -> Recording:
         run = describe_run(
@@ -370,15 +351,11 @@ class FrontStation(Station):
         }
         if self.treasury is not None:
             gauges["budget_usd"] = self.treasury.gauges
-        counters: dict[str, dict[Labels, float]] = {}
-        if self.exchange is not None:
-            board = self.exchange.board
-            counters = {"calls_due": {(): board.due}, "calls_blocked": {(): board.blocked}}
-            gauges["calls_waiting"] = {(): board.waiting}
         if self.recording is not None:
             run = self.recording.directory
             gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
-        return merge([self.count(), Tally(counters=counters, gauges=gauges)])
+        scheduled = [self.exchange.tally] if self.exchange is not None else []
+        return merge([self.count(), Tally(gauges=gauges), *scheduled])
 
     def page_state(self) -> str:
         """

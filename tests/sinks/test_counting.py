@@ -36,8 +36,8 @@ def a_turn(**fields):
     return turn
 
 
-def a_start():
-    return Session(event="start", scenario=TALK[0], model=TALK[1])
+def a_start(**fields):
+    return Session(event="start", scenario=TALK[0], model=TALK[1], **fields)
 
 
 def an_end(**fields):
@@ -227,6 +227,17 @@ def test_sessions_are_open_from_their_start_line_to_their_end_line(sink):
         (*TALK, "ended"): 1
     }
     assert list(sink.tally.histograms["session_connect"]) == [(*TALK, "tcp")]
+
+
+def test_a_call_of_a_schedule_counts_how_late_it_began(sink):
+    due = 1_000_000_000
+    sink.on_session(a_start())
+    sink.on_session(a_start(arrival=1, due_at=due, started_at=due + 2_000_000))
+    sink.on_session(a_start(arrival=2, due_at=due, started_at=due + 3_500_000_000))
+
+    waits = sink.tally.histograms["call_wait"][TALK]
+    assert waits.sum == pytest.approx(3.502)
+    assert (waits.counts[0], sum(waits.counts)) == (1, 2)
 
 
 def test_series_begin_at_zero_so_that_a_rate_sees_the_first_timeout(sink):

@@ -53,6 +53,16 @@ def test_cost_is_shown_beside_its_budget():
     assert rows(tally)["cost"].value == "0.2500 of 2 USD"
 
 
+def test_of_open_arrivals_it_says_how_many_calls_were_blocked():
+    tally = counted(answered())
+    tally.count("calls_due", (), 40)
+    tally.count("calls_blocked", (), 7)
+    tally.set("calls_waiting", (), 2)
+
+    assert rows(tally)["calls blocked"].value == "7 of 40, 2 wait now"
+    assert "calls blocked" not in rows(counted(answered()))
+
+
 def test_a_percentile_too_thin_or_beyond_the_answered_is_no_number():
     turns = [*(answered() for _ in range(50)), *(silent() for _ in range(50))]
 

@@ -42,6 +42,19 @@ def test_a_line_says_it_all():
     )
 
 
+def test_calls_that_found_nobody_idle_are_shown_and_none_is_not():
+    blocked = msgspec.structs.replace(BUSY, blocked=17)
+    screen = io.StringIO()
+    Console(file=screen, width=80, force_terminal=True, color_system=None).print(
+        as_table(blocked, 80)
+    )
+
+    assert "failed 98765  BLOCKED 17  2:08 left" in as_line(blocked)
+    assert "17" in screen.getvalue().split()
+    assert "blocked" in screen.getvalue().split()
+    assert "BLOCKED" not in as_line(BUSY)
+
+
 def test_what_is_spent_of_a_budget_is_shown():
     spending = msgspec.structs.replace(BUSY, spent="0.43 of 1 USD")
     screen = io.StringIO()
