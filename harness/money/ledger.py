@@ -56,8 +56,13 @@ class _Account:
 
     @property
     def short(self) -> float:
-        """What its waiting turns need."""
+        """What it needs beyond what it was granted."""
         return max(0.0, self.claim.needs - self.granted)
+
+    @property
+    def missing(self) -> float:
+        """The same without what is gone already, since turns cost more than was granted."""
+        return self.short - (self.taken - self.held)
 
 
 class Ledger:
@@ -128,8 +133,7 @@ class Ledger:
         }
 
     def _serve(self, account: _Account, *, ahead: bool) -> None:
-        # What its turns cost beyond what it was granted is gone already.
-        if account.short - (account.taken - account.held) > self.left + NOTHING:
+        if account.missing > self.left + NOTHING:
             return
         account.granted += account.short
         wish = account.claim.wishes - account.granted
@@ -139,10 +143,11 @@ class Ledger:
 
     @property
     def _exhausted(self) -> bool:
-        """Whether all that could be had back was; what turns cost is known once one has ended."""
+        """Whether nobody could go on, even if what runs now cost nothing."""
         if not all(a.claim.tight for a in self._live()):
-            return False
-        return self.spent > NOTHING or self.reserved <= NOTHING
+            return False  # some may have more than they need
+        most = self.left + self.reserved + NOTHING
+        return all(a.missing > most for a in self._live() if a.short > NOTHING)
 
     def _grant(self, owner: str) -> Grant:
         return Grant(granted=self._accounts[owner].granted, tight=self._tight, over=self.over)

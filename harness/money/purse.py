@@ -101,9 +101,10 @@ class Purse:
         self._go_on()
 
     def close(self) -> None:
-        """No turn begins any more: return what is left."""
+        """No turn begins any more: return what is left, and say what was spent."""
         self.over = self._tight = True
         self._go_on()
+        self.report()
 
     def report(self) -> None:
         """Say how things are: a message may have been lost."""
@@ -132,6 +133,8 @@ class Purse:
 
     def _go_on(self) -> None:
         """Decide what can be decided, ask for what is missing, return what is not needed."""
+        for ticket in self._waiting:
+            ticket.usd = self._expected.usd(ticket.number)
         while self._waiting and (self.over or self._waiting[0].usd <= self._free + NOTHING):
             ticket = self._waiting.popleft()
             self.reserved += 0.0 if self.over else ticket.usd
@@ -143,8 +146,9 @@ class Purse:
             self._claim(self._needs, self._needs)
         elif self._waiting:
             more = self._needs - self._told.needs
-            # What is short decides whether the run is over: then less is worth a message, too.
-            self._ask((abs(more) if self._tight else more) > NOTHING)
+            # What is short, and what may still come back, decides whether the run is over.
+            back = self._told.reserved - self.reserved
+            self._ask(more > NOTHING or (self._tight and max(abs(more), abs(back)) > NOTHING))
         else:
             low = not self._tight and self._free < self._ahead / 2
             self._ask(low and self._wishes > self._told.wishes + NOTHING)

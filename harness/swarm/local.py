@@ -96,7 +96,9 @@ class LocalStation(FrontStation):
         return {self.runner.state: 1}
 
     def look_after_workers(self) -> None:
-        """There are none."""
+        """There are none but this: what its turns cost beyond what was reserved is told."""
+        if self.crowd is not None and self.crowd.purse is not None:
+            self.crowd.purse.report()
 
     def restore_users(self) -> None:
         """Locust starts and stops users of one process in the order in which it is told."""

@@ -103,7 +103,7 @@ def test_nobody_waits_for_a_lost_worker_to_return_anything():
     assert said.keys() == {"b"}
 
 
-def test_a_turn_waits_while_nobody_knows_what_one_costs():
+def test_a_turn_waits_while_others_may_cost_less_than_expected():
     ledger = Ledger(1.0)
     ledger.claim("a", claims(1, reserved=0.9, needs=0.9, tight=True))
 
@@ -112,6 +112,9 @@ def test_a_turn_waits_while_nobody_knows_what_one_costs():
 
     ledger.claim("a", claims(3, spent=0.1, needs=0.4, tight=True))
     assert not ledger.over
+
+    ledger.claim("a", claims(4, spent=0.8, needs=1.1, tight=True))
+    assert ledger.over
 
 
 def test_a_budget_too_small_for_the_first_turn_is_over_at_once():

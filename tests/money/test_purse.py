@@ -61,8 +61,22 @@ def test_a_turn_is_reserved_before_it_starts():
     running = [purse.reserve(0, nobody) for _ in range(2)]
 
     assert [ticket.granted for ticket in running] == [True, True]
-    assert purse.reserve(0, nobody).granted is False
+    assert purse.reserve(0, nobody).granted is None
     assert purse.reserved == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("cost", "granted"), [(0.3, False), (0.1, True)])
+def test_a_turn_that_does_not_fit_waits_for_what_the_others_leave(cost, granted):
+    _, purse = alone(1.0, usd=0.3)
+    running = [purse.reserve(0, nobody) for _ in range(3)]
+    waiting = purse.reserve(0, nobody)
+    assert waiting.granted is None
+
+    for ticket in running:
+        purse.settle(ticket, cost)
+
+    assert waiting.granted is granted
+    assert purse.over is not granted
 
 
 def test_turns_that_cost_less_leave_room_for_more():
@@ -244,6 +258,17 @@ def test_a_call_that_ends_keeps_nothing_reserved():
     spending.close(late_usd=0.0)
 
     assert (purse.spent, purse.reserved) == pytest.approx((0.1, 0.0))
+
+
+def test_a_purse_that_closes_says_what_was_spent_beyond_what_was_expected():
+    ledger, purse = alone(1.0, usd=0.5)
+    running = [purse.reserve(0, nobody) for _ in range(2)]
+    for ticket in running:
+        purse.settle(ticket, 0.7)
+
+    purse.close()
+
+    assert (ledger.spent, ledger.reserved) == pytest.approx((1.4, 0.0))
 
 
 def test_a_purse_that_closes_returns_what_is_left():

@@ -27,7 +27,7 @@ def test_a_run_is_ended_once_when_its_last_turns_have():
     kept.claim(1, spent=0.5, reserved=0.4, needs=0.9)
     assert kept.sent[-1][1].granted == pytest.approx(0.9)
 
-    kept.claim(2, spent=0.5, reserved=0.4, needs=1.1)
+    kept.claim(2, spent=0.5, reserved=0.1, needs=1.2)
     assert kept.sent[-1][1].over
     assert kept.concluded == []
 
@@ -38,7 +38,7 @@ def test_a_run_is_ended_once_when_its_last_turns_have():
 
 def test_a_turn_that_does_not_end_is_not_waited_for_without_end(monkeypatch):
     kept = Kept(1.0)
-    kept.claim(1, spent=0.5, reserved=0.4, needs=1.1)
+    kept.claim(1, spent=0.5, reserved=0.1, needs=1.2)
     assert kept.concluded == []
 
     monkeypatch.setattr("harness.swarm.treasury.LAST_TURNS", -1.0)
@@ -49,7 +49,7 @@ def test_a_turn_that_does_not_end_is_not_waited_for_without_end(monkeypatch):
 
 def test_a_lost_worker_is_no_longer_waited_for():
     kept = Kept(1.0)
-    kept.claim(1, spent=0.5, reserved=0.4, needs=1.1)
+    kept.claim(1, spent=0.5, reserved=0.1, needs=1.2)
 
     kept.treasury.lose("a")
     kept.treasury.look()
