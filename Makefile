@@ -50,6 +50,7 @@ format: .venv/ready ## put the code in shape
 
 bench: .venv/ready ## what the harness itself costs, per user and per event, against peers
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --simulator
 
 dashboards: .venv/ready ## write dashboards and alerts from the table of metrics
 	@$(BIN)/python -m dashboards.make
