@@ -12,22 +12,20 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from harness import __version__
 from harness.errors import CommandError
 from harness.money.ledger import Grant
 from harness.sinks.prometheus import Page
 from harness.sinks.rundir import RunDirectory, RunDirectoryError
-from harness.sinks.tally import Labels, Tally, merge
+from harness.sinks.tally import Tally
 from harness.swarm.audience import Audience
 from harness.swarm.cli_options import safe_values
 from harness.swarm.desk import Order
+from harness.swarm.display import BUSY, Display
 from harness.swarm.exchange import Exchange, open_exchange
 from harness.swarm.gate import Gate
 from harness.swarm.guard import LOOK, Deed, OvershootGuard
-from harness.swarm.headline import Row, headline
-from harness.swarm.live import LiveView, Progress, percentile
+from harness.swarm.live import LiveView
 from harness.swarm.recording import Recording, describe_run
-from harness.swarm.rows import VOICE
 from harness.swarm.setup import Setup, SetupError
 from harness.swarm.station import Station, refuse, say
 from harness.swarm.treasury import Treasury
@@ -40,13 +38,7 @@ from harness.swarm.web import (
     port_is_free,
 )
 
-__all__ = ["BUSY", "FrontStation"]
-
-BUSY = ("spawning", "running")
-"""Locust's states in which users begin calls."""
-
-ENDING = ("cleanup", "stopping")
-"""Those in which their calls are heard out."""
+__all__ = ["FrontStation"]
 
 
 class FrontStation(Station):
@@ -55,6 +47,17 @@ class FrontStation(Station):
 
     A run begins with Locust's ``test_start`` and is over with ``test_stop``; then its last records
     are waited for and its report is made, in a greenlet that ``quitting`` waits for.
+
+    Attributes:
+        recording: The run that is on, or being reported.
+        beginning: Whether a run is about to begin: it may wait for the report of the one before.
+        started: When it began, s of the monotonic clock.
+        lasts: Seconds of it, as far as that is known.
+        guard: Sees that there are never more users than asked for.
+        treasury: Its budget, if there is one.
+        exchange: What hands out calls of open arrivals, if there are any.
+        audience: Who follows its records.
+
     """
 
     def __init__(self, environment: Any, web_ui: Any) -> None:
@@ -66,16 +69,17 @@ class FrontStation(Station):
         self._finishing: gevent.Greenlet[..., None] | None = None
         self._shutting_down: Any = None  # the greenlet that is at it
         self._servers: list[MetricsServer] = []
-        self._beginning = False
-        self._started = 0.0
         self._users_max = 0
-        self.exchange: Exchange | None = None  # of open arrivals
-        self._lasts: float | None = None  # seconds of the test, as far as that is known
-        self._guard = OvershootGuard()
         self._watch: gevent.Greenlet[..., None] | None = None
-        self._view = LiveView(self.progress)
+        self.beginning = False
+        self.started = 0.0
+        self.lasts: float | None = None
+        self.guard = OvershootGuard()
         self.treasury: Treasury | None = None
+        self.exchange: Exchange | None = None
         self.audience = Audience(environment, self.anchors, self._give_up)
+        self._display = Display(self)
+        self._view = LiveView(self._display.progress)
 
     # What differs between a local process and a master.
 
@@ -138,7 +142,7 @@ class FrontStation(Station):
             self._check_web_port()
             self.audience.check(self.options.slo)
             self.gate.open()
-            self._serve(metrics_page(self.tally))
+            self._serve(metrics_page(self._display.tally))
         except (ValueError, RunDirectoryError, CommandError) as error:
             self.refuse(str(error))
 
@@ -156,7 +160,7 @@ class FrontStation(Station):
         if self.web_ui is not None:
             check_start_form(self.web_ui, self._check_form)
             add_metrics(self.web_ui, page)
-            add_voice_tab(self.web_ui, self.headline, self.page_state)
+            add_voice_tab(self.web_ui, self._display.headline, self._display.page_state)
         if self.options.metrics_port:
             port = int(self.options.metrics_port)
             try:
@@ -174,11 +178,11 @@ class FrontStation(Station):
 
     def begin(self) -> None:
         """A test starts: make its directory, let callers begin."""
-        self._beginning = True
+        self.beginning = True
         try:
             self._begin()
         finally:
-            self._beginning = False
+            self.beginning = False
 
     def _begin(self) -> None:
         if self._finishing is not None:
@@ -191,9 +195,9 @@ class FrontStation(Station):
         except (SetupError, RunDirectoryError) as error:
             self.abandon(str(error))
             return
-        self._started = monotonic()
+        self.started = monotonic()
         self._users_max = self.runner.target_user_count
-        self._guard = OvershootGuard()
+        self.guard = OvershootGuard()
         limit = setup.workload.max_cost
         self.treasury = Treasury(limit, self.grant, self._give_up) if limit else None
         self.exchange = open_exchange(self, setup)
@@ -242,7 +246,7 @@ class FrontStation(Station):
     def terminate(self) -> None:
         """SIGTERM: end the calls, as long as Locust itself does not listen to it."""
         shape = self.runner.shape_greenlet
-        if self.options.headless and (not self._started or (shape is not None and not shape.dead)):
+        if self.options.headless and (not self.started or (shape is not None and not shape.dead)):
             super().interrupt()
 
     def close_run(self) -> None:
@@ -265,13 +269,13 @@ class FrontStation(Station):
     def _load(self) -> dict[str, Any]:
         options, environment, plan = self.options, self.environment, self.gate.plan()
         planned = plan is not None and math.isfinite(plan.duration)
-        self._lasts = plan.duration if plan and planned else options.run_time
+        self.lasts = plan.duration if plan and planned else options.run_time
         return {
             "locustfile": environment.locustfile,
             "user_classes": [cls.__name__ for cls in environment.user_classes],
             "users": options.num_users if plan is None else plan.peak,
             "spawn_rate": options.spawn_rate,
-            "run_time_s": self._lasts,
+            "run_time_s": self.lasts,
             "stop_timeout_s": environment.stop_timeout,
         }
 
@@ -289,7 +293,7 @@ class FrontStation(Station):
     def _guard_users(self) -> None:
         runner = self.runner
         users, target = runner.user_count, runner.target_user_count
-        deed = self._guard.look(
+        deed = self.guard.look(
             monotonic(),
             users=users,
             target=target,
@@ -314,7 +318,7 @@ class FrontStation(Station):
         self._view.stop()
         recording.finish(
             users_max=self._users_max,
-            over_target_s=self._guard.longest,
+            over_target_s=self.guard.longest,
             trouble=self.trouble or None,
             ramp_delay_s=math.fsum(self.count().counters.get("ramp_delay", {}).values()),
             budget=self.treasury.facts if self.treasury else None,
@@ -338,72 +342,3 @@ class FrontStation(Station):
             say(f"{ended.trouble}; what was measured is in {ended.directory.path}")
         elif not (ended.summary or {}).get("turns"):
             say("no turn began: nothing was measured")
-
-    # What is shown while it lasts.
-
-    def tally(self) -> Tally:
-        """What was counted, and how many users and workers there are now."""
-        gauges: dict[str, dict[Labels, float]] = {
-            "users": {(): self.runner.user_count},
-            "users_target": {(): self._target()},
-            "workers": {(state,): n for state, n in self.workers().items()},
-            "calls_waiting": {(): 0},
-        }
-        if self.treasury is not None:
-            gauges["budget_usd"] = self.treasury.gauges
-        if self.recording is not None:
-            run = self.recording.directory
-            gauges["run_info"] = {(run.id, str(run.run["target"]), __version__): 1}
-        scheduled = [self.exchange.tally] if self.exchange is not None else []
-        return merge([self.count(), Tally(gauges=gauges), *scheduled])
-
-    def page_state(self) -> str:
-        """
-        The state of the test as Locust's page is told it.
-
-        The page asks no more once it has heard of a state in which users don't begin calls: while
-        a start waits for the report before, or calls are heard out, it would stand still for ever.
-        """
-        state = str(self.runner.state)
-        if self._beginning:
-            return "spawning"
-        return "running" if state in ENDING else state
-
-    def headline(self) -> list[Row]:
-        """What the tab *Voice* shows."""
-        rows = headline(self.tally(), over_target_s=self._guard.longest, exact={"ttfa": self._ttfa})
-        return [rows[0], *self.audience.rows, *rows[1:]]
-
-    def _ttfa(self, p: float) -> str:
-        """A percentile to the millisecond, by Locust's own row."""
-        row = self.environment.stats.entries.get(("ttfa", VOICE))
-        return percentile(row.response_times, row.num_failures, p) if row else "–"
-
-    def _is_ending(self) -> bool:
-        return self.runner.state not in ("ready", *BUSY)
-
-    def _target(self) -> int:
-        """How many users are wanted: those who end their calls are."""
-        runner = self.runner
-        return int(runner.user_count if self._is_ending() else runner.target_user_count)
-
-    def progress(self) -> Progress:
-        """What the live view shows."""
-        rows = self.environment.stats.entries
-        turn = rows.get(("turn", VOICE))
-        elapsed = monotonic() - self._started
-        users = self.runner.user_count
-        return Progress(
-            elapsed=elapsed,
-            left=None if self._lasts is None else max(0.0, self._lasts - elapsed),
-            users=users,
-            users_target=self._target(),
-            ending=self._is_ending(),
-            turns=turn.num_requests if turn else 0,
-            failed=turn.num_failures if turn else 0,
-            p50=self._ttfa(0.5),
-            p95=self._ttfa(0.95),
-            spent=self.treasury.shown if self.treasury else "",
-            blocked=self.exchange.board.blocked if self.exchange else 0,
-            notes=self.audience.lines,
-        )

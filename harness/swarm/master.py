@@ -12,7 +12,8 @@ from harness.money.ledger import Claim, Grant
 from harness.sinks.tally import Tally
 from harness.swarm.callers import CallerNumbers
 from harness.swarm.desk import Order
-from harness.swarm.front import BUSY, FrontStation
+from harness.swarm.display import BUSY
+from harness.swarm.front import FrontStation
 from harness.swarm.messages import (
     ANNOUNCEMENT,
     ARRIVALS,
