@@ -28,7 +28,7 @@ from harness.realtime.client_events import (
     CreateResponse,
 )
 from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
-from harness.realtime.events import Received, Response, ResponseDone
+from harness.realtime.events import Received, Response, ResponseDone, SpeechStopped
 from harness.realtime.keys import resolve_key
 from harness.realtime.session import split_append
 from harness.realtime.states import State
@@ -340,6 +340,8 @@ class RealtimeAdapter(Connection):
     def _on_event(self, event: Received, at: int, uncertainty: int) -> bool:
         """Called in the hub."""
         look = self._hearing.receive(event)
+        if type(event) is SpeechStopped and self.connected and not self.session.creates_responses:
+            self._ask()
         if type(event) is ResponseDone and self._deferred is not None and not self.session.active:
             question, self._deferred = self._deferred, None
             if self.connected:

@@ -704,6 +704,21 @@ def test_a_live_microphone_can_be_sent_while_an_answer_is_received(partner):
     assert set(partner.names) == {"input_audio_buffer.append"}
 
 
+def test_an_endpoint_told_not_to_answer_unasked_is_asked_once_it_has_heard(partner):
+    vad = {"type": "server_vad", "create_response": False}
+    partner.session = {"audio": {"input": {"turn_detection": vad}}}
+    with RealtimeAdapter(HOST, Workload(turn_detection="server_vad")) as adapter:
+        adapter.send_audio(SECOND)
+        with pytest.raises(TimeoutError):
+            adapter.recv_audio(0.01)
+        assert "response.create" not in partner.names
+        partner.answers["response.create"] = lambda _: ga.answer()
+        partner.say(ga.message("input_audio_buffer.speech_stopped", item_id="u", audio_end_ms=5))
+
+        assert len(hear(adapter)) == 3
+    assert partner.names == ["input_audio_buffer.append", "response.create"]
+
+
 @holds("D5")
 def test_push_to_talk_what_is_said_during_an_answer_is_committed_after_it(partner, adapter):
     adapter.send_audio(SECOND)
