@@ -4,6 +4,7 @@ import random
 
 from harness.call import Call
 from harness.corpus import load_corpus
+from harness.noise import in_noise
 from harness.options import parse_workload
 from harness.realtime.dialects import parse_endpoint
 from harness.records import Identity
@@ -41,7 +42,7 @@ class Caller:
                 auth=workload.auth,
             ),
             workload,
-            corpus=load_corpus(),
+            corpus=in_noise(load_corpus(), workload.noise, workload.snr),
             identity=Identity(run="r", caller=seed, model=workload.model),
             rng=random.Random(seed),
             on_turn=self.turns.append,

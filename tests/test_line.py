@@ -168,6 +168,7 @@ def test_what_a_caller_talks_over_is_cut_to_what_was_heard_of_it(line):
         [ga.response_created(), ga.item_added(), *(ga.audio_delta(second) for _ in range(3))],
         ga.answer("resp_2"),
     )
+    line.partner.answers["response.cancel"] = lambda _: [ga.response_done(status="cancelled")]
     with line.call as call:
         first = call.say("Yes, please.", listen=0.3)
         call.say("Yes, please.")

@@ -49,8 +49,8 @@ def test_who_says_nothing_for_long_is_spoken_to(tmp_path):
         with caller.call as call:
             said = call.say("Yes, please.")
             call.pause(5.8)
-        truth = simulator.stop()
-    asked, idle = truth
+        simulator.stop()
+        asked, idle = simulator.truth()
     first, second = caller.turns
 
     assert first is said
@@ -68,8 +68,8 @@ def test_a_call_outlives_its_sessions_and_each_is_measured():
         with caller.call as call:
             for _ in range(7):
                 call.say("Yes, please.")
-        truth = simulator.stop()
-        sessions = simulator.totals()["sessions"]
+        simulator.stop()
+        truth, sessions = simulator.truth(), simulator.totals()["sessions"]
     ends = [session for session in caller.sessions if session.event == "end"]
 
     assert len(caller.turns) == 7

@@ -142,11 +142,16 @@ def test_meaning_is_waited_for_as_eagerly_as_asked(session, eagerness, premature
     ("level", "landing"),
     [(200, (Outcome.COMPLETED, None)), (8000, (Outcome.TIMEOUT, Phase.DETECTION))],
 )
-def test_an_open_microphone_hears_the_noise_around_it(tmp_path, level, landing):
+def test_an_open_microphone_hears_the_noise_around_it(session, tmp_path, level, landing):
     noise = np.random.default_rng(1).integers(-level, level, 24_000, dtype=np.int16)
     soundfile.write(tmp_path / "street.wav", noise, 24_000)
     with running_simulator("--answer", "300ms", "--ttfa", "50ms") as simulator:
-        options = {"noise": str(tmp_path / "street.wav"), "timeout_detection": "1s"}
+        options = {
+            "noise": str(tmp_path / "street.wav"),
+            "timeout_detection": "2s",
+            # Longer than the silence in which the utterance itself ends.
+            "session": session(type="server_vad", silence_duration_ms=1000),
+        }
         caller = Caller(simulator.url, turn_detection="server_vad", **options)
         with caller.call as call:
             turn = call.say("Yes, please.")
