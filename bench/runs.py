@@ -11,7 +11,7 @@ import msgspec
 import psutil
 
 from bench.results import Measured, Result, result
-from bench.workload import Job, Plan, simulator_options, turn_seconds
+from bench.workload import Job, Plan, simulator_options, turn_seconds, window_seconds
 from harness.simulator.process import SimulatorProcess
 
 __all__ = [
@@ -110,7 +110,7 @@ def job_of(
         sessions=sessions,
         utterance=plan.utterance,
         warm_up_s=plan.turns_before * turn_seconds(plan.utterance),
-        seconds=plan.seconds,
+        seconds=window_seconds(plan),
         core=cores[0],
         other_core=cores[1],
         folder=str(folder),

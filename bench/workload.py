@@ -1,5 +1,6 @@
 """What every client does: says one utterance, hears an answer of equal length, and again."""
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,7 @@ __all__ = [
     "speech",
     "turn_seconds",
     "utterance",
+    "window_seconds",
 ]
 
 FORMAT: AudioFormat = PCM16
@@ -37,8 +39,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How long is measured, and what."""
 
     utterance: str = UTTERANCE
-    seconds: float = 20.0  # of the window that is measured
-    turns_before: float = 2.0  # from the first caller's first word: then all have had a turn
+    seconds: float = 20.0  # of the window that is measured, which is a whole number of turns
+    turns_before: float = 1.5  # from the first caller's first word: then all talk
 
 
 QUICK = Plan(utterance="yes-please", seconds=2.0, turns_before=0.5)
@@ -86,6 +88,12 @@ def frames(name: str) -> list[bytes]:
 def turn_seconds(name: str) -> float:
     """How long a turn takes in the mean: the last delta comes a frame before the answer's end."""
     return 2 * speech(name).audio_s + sum(TTFA_MS) / 2000 - FRAME_MS / 1000
+
+
+def window_seconds(plan: Plan) -> float:
+    """The whole turns that last as long as asked for: whoever began when has as much to do."""
+    turn = turn_seconds(plan.utterance)
+    return math.ceil(plan.seconds / turn) * turn
 
 
 def frames_per_second(name: str) -> float:

@@ -8,7 +8,7 @@ from bench.page import BEGIN, END, write_part
 from bench.results import Measured, Result, ratios, result, summarise
 from bench.tables import compared, connected, each_run, growth
 from bench.targets import targets
-from bench.workload import Job
+from bench.workload import Job, Plan, turn_seconds, window_seconds
 
 S = 1_000_000_000
 
@@ -61,6 +61,13 @@ def test_a_run_is_joined_with_the_truth_of_its_window():
     assert found.cpu == pytest.approx(25)  # half a second in twenty session-seconds
     assert found.others_cpu == pytest.approx(0.1)
     assert found.memory_kb == 40
+
+
+def test_whole_turns_are_measured():
+    turn = turn_seconds("opening-hours")
+
+    assert window_seconds(Plan(seconds=2.1 * turn)) == pytest.approx(3 * turn)
+    assert window_seconds(Plan(seconds=turn)) == pytest.approx(turn)
 
 
 def test_ratios_are_of_the_same_repetition():
