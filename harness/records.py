@@ -322,7 +322,7 @@ class Health(msgspec.Struct, kw_only=True):
     read_lag: LagHistogram = msgspec.field(default_factory=LagHistogram)
     stalls: int = 0  # the hub blocked for 20 ms or more
     longest_stall_s: float = 0.0
-    culprit: str = ""  # who blocked the hub for longest, over 100 ms: file:line function
+    culprit: str = ""  # who blocked the hub for longest, over 100 ms: file:line function ← caller
     cpu: float = 0.0  # share of one core
     starved_s: float = 0.0  # the hub's thread was ready to run, and had no processor
     preemptions: int = 0  # times it had to hand its processor over

@@ -30,6 +30,8 @@ BLOCKED_NS = 100_000_000
 COLLECTING = "garbage collection"
 STARVED = "no processor: other processes had it"
 
+DEPTH, CALLED_BY = 4, " ← "
+
 LOOK_AGAIN_S = 0.005  # until a block that was noticed is over
 
 _PACKAGE = str(Path(__file__).parent)
@@ -177,13 +179,19 @@ class Watchdog:
 
 
 def _whereabouts(frame: FrameType | None) -> str:
-    """Where a thread is, as ``file:line function``: in our code or the user's, if in any."""
+    """Where a thread is, and by whom it was called: of our code and the user's, if it is in any."""
+    stack: list[FrameType] = []
     innermost = frame
-    while frame is not None and not _is_ours(frame):
+    while frame is not None and len(stack) < DEPTH:
+        if _is_ours(frame):
+            stack.append(frame)
         frame = frame.f_back
-    frame = frame or innermost
-    if frame is None:
-        return ""
+    if not stack and innermost is not None:
+        stack = [innermost]
+    return CALLED_BY.join(map(_place, stack))
+
+
+def _place(frame: FrameType) -> str:
     path = Path(frame.f_code.co_filename)
     return f"{path.parent.name}/{path.name}:{frame.f_lineno} {frame.f_code.co_name}"
 

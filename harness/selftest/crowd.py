@@ -29,7 +29,7 @@ from harness.sinks.rundir import RunDirectory
 
 __all__ = ["Job", "Part"]
 
-DIAL_EVERY_S = 0.01
+DIAL_EVERY_S = 0.005
 DIAL_AGAIN_S = 1.0
 ENDS_WITHIN_S = 90.0  # after the last turn was begun
 
