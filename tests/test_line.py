@@ -371,6 +371,25 @@ def test_what_an_answer_cost_is_counted_though_it_was_not_waited_for(monkeypatch
     assert line.ended.cost_usd == pytest.approx(20 * 20e-6)
 
 
+def test_a_transcript_that_comes_between_turns_is_paid_for(monkeypatch):
+    line = Line(monkeypatch, transcription="gpt-realtime-whisper")
+    transcript = ga.message(
+        "conversation.item.input_audio_transcription.completed",
+        item_id="item_0",
+        content_index=0,
+        transcript="Hello",
+        usage={"type": "duration", "seconds": 30},
+    )
+    line.answer(ga.answer())
+    with line.call as call:
+        call.send_text("Hello")
+        line.partner.say(transcript)
+
+    assert line.ended.usage["transcription"] == {"seconds": 30}
+    assert line.turns[0].usage == {"total_tokens": 3}
+    assert line.ended.cost_usd == pytest.approx(line.turns[0].cost_usd + 0.017 / 2)
+
+
 def test_what_is_left_of_rate_limits_is_handed_on(monkeypatch):
     told = []
     line = Line(monkeypatch, on_limits=lambda limits, at: told.append((limits, at)))

@@ -1,13 +1,18 @@
 import json
 
+import msgspec
 import pytest
 
 from harness.plan.carriers import carriers
+from harness.selftest.capacity import DUTIES, Capacity
 
-MEASURED = [
-    {"duty": "push to talk", "sessions": 400, "at_least": False, "trials": []},
-    {"duty": "open microphone", "sessions": 150, "at_least": True, "trials": []},
-]
+HELD, OPENED = DUTIES
+MEASURED = msgspec.to_builtins(
+    [
+        Capacity(duty=HELD, sessions=400, at_least=False, trials=()),
+        Capacity(duty=OPENED, sessions=150, at_least=True, trials=()),
+    ]
+)
 
 
 @pytest.fixture

@@ -83,7 +83,8 @@ def test_no_rate_limit_is_none(tmp_path):
 
 
 def test_money_by_turn_by_minute_and_by_good_minute(tmp_path):
-    turns = [answered(n) for n in range(15)] + [answered(n, outcome="failed") for n in range(5)]
+    turns = [answered(n) for n in range(14)] + [answered(outcome="cancelled")]
+    turns += [answered(n, outcome="failed") for n in range(4)] + [answered(outcome="cut")]
     sessions = [*session(0, 60, cost_usd=0.3, usage=USAGE), *session(0, 60, caller=1, usage=USAGE)]
 
     spent = summary_of(tmp_path, turns, sessions)["spending"]

@@ -4,7 +4,7 @@ import re
 import pytest
 from rundirs import answered, crowd, second, session, silent, write_run
 
-from harness.metrics import TURN_FIGURES, TURN_METRICS
+from harness.metrics import RUN_FIGURES, TURN_FIGURES, TURN_METRICS
 from harness.report.files import write_page, write_summary
 from harness.report.load import load_run
 from harness.report.plots import plots
@@ -39,6 +39,23 @@ def test_the_page_fetches_nothing(page):
     assert "url(" not in markup
     assert "default-src 'none'" in page
     assert "$schema" not in page.split('id="plots"')[1]
+
+
+def test_money_is_told_with_what_a_good_minute_is_and_why_a_run_ended_early(tmp_path):
+    meta = {
+        "ended_early": "the budget of 1 USD is spent",
+        "budget": {"limit_usd": 1.0, "spent_usd": 0.98, "reached": True},
+        "ramp_delay_s": 12.0,
+    }
+    turns = [answered(n, cost_usd=0.01) for n in range(30)]
+
+    said = html.unescape(text_of(page_of(write_run(tmp_path, turns, session(), meta=meta))))
+
+    assert "It ended early: the budget of 1 USD is spent. It is judged by what it has" in said
+    assert "$0.30: $0.010 a turn" in said
+    assert "$0.30 a good minute, of a budget of $1.00; $0.98 with what lost workers" in said
+    assert RUN_FIGURES[0].origin in said
+    assert "Callers waited 12 s together before they began" in said
 
 
 def test_the_plot_library_stands_in_the_page_once(page):
