@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 from typing import Any
 
 from harness.audio import AudioChunk, AudioFormat
@@ -81,6 +82,7 @@ class Call(Line):
         purse: What turns are paid from; ``None``: they may cost what they will.
         intended: What a schedule of open arrivals wanted of this call, if there is one.
         length: Seconds for which it goes on; ``None``: for the workload's turns.
+        wall: The clock by which all callers do something at once, ns of the epoch.
         on_limits: Given what ``rate_limits.updated`` said last, and its receive instant (ns).
 
     """
@@ -92,11 +94,13 @@ class Call(Line):
         *,
         corpus: Corpus,
         length: float | None = None,
+        wall: Callable[[], int] = time_ns,
         **line: Any,
     ) -> None:
         super().__init__(endpoint, workload, **line)
         self._corpus = corpus
         self._length = length
+        self._wall = wall
         self._said = 0  # times
         self._ends_at = 0  # ns, of a call that has a length
 
@@ -133,8 +137,8 @@ class Call(Line):
             listen: Seconds of the answer to hear, from its first audible sample, before
                 returning; ``None`` hears all of it.
             beat: Seconds. Wait, so that the last voiced sample falls on a multiple of these on the
-                wall clock (with an open microphone within a frame after it): all callers who do,
-                on all workers, stop speaking at once.
+                master's clock (with an open microphone within a frame after it): all callers who
+                do, on all workers, stop speaking at once.
 
         Returns:
             The turn, whatever its outcome; its outcome is ``None`` while its answer still plays.
@@ -188,14 +192,17 @@ class Call(Line):
         self._pause_until(monotonic_ns() + int(seconds * NS))
 
     def wait_for_beat(self, every: float) -> None:
-        """Stay on the line until the next multiple of ``every`` seconds on the wall clock."""
-        self._pause_until(next_beat(every, monotonic_ns()))
+        """Stay on the line until the next multiple of ``every`` seconds on the master's clock."""
+        self._pause_until(self._next_beat(every, monotonic_ns()))
+
+    def _next_beat(self, every: float, after: int) -> int:
+        return next_beat(every, after, wall=self._wall(), now=monotonic_ns())
 
     def _await_beat(self, every: float, before: int) -> int:
         """Wait until ``before`` ns before a beat; that instant."""
         # An open microphone says at its next frame what it is given.
         early = 0 if self._vad else EARLY_NS
-        start = next_beat(every, monotonic_ns() + before + EARLY_NS) - before
+        start = self._next_beat(every, monotonic_ns() + before + EARLY_NS) - before
         self._pause_until(start - early)
         self._boundary()
         return start

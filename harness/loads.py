@@ -86,7 +86,7 @@ LOAD_OPTIONS = (
     Option(flag="--spike-time", default="30s", parse=_longer_than(0), help="How long the spike lasts."),
     Option(flag="--arrivals", default="1/s", parse=_rate, metavar="RATE", help="Calls that fall due, in the mean, whether or not a caller is idle: 2/s, 30/min, 100/h."),
     Option(flag="--call-length", parse=parse_distribution, metavar="TIME|DISTRIBUTION", help="How long a caller stays on the line; default: for --turns."),
-    Option(flag="--every", default="15s", parse=_longer_than(0), help="Time between two instants at which all callers do the same, by the wall clock of each host."),
+    Option(flag="--every", default="15s", parse=_longer_than(0), help="Time between two instants at which all callers do the same, by the master's clock."),
 )  # fmt: skip
 """All are fields of ``Load``."""
 

@@ -3,8 +3,8 @@ Everybody stops speaking at once, again and again: how does the endpoint take a 
 
     locust -f locustfiles/bursts.py -u 50 --every 20s
 
-The last voiced sample of all callers of all workers falls on the same instant, every ``--every`` on
-the wall clock. A service looks fine under an even load and queues at such an instant: compare ttfa
+The last voiced sample of all callers of all workers falls on the same instant, every ``--every`` by
+the master's clock. What looks fine under an even load may queue at such an instant: compare ttfa
 with that of ``steady.py`` at as many callers.
 """
 

@@ -4,7 +4,7 @@ Everybody hangs up and dials again at once, as after a gateway's restart: does i
     locust -f locustfiles/reconnect_storm.py -u 100 --every 30s
 
 Look at the steps of connecting, at refused sessions, and at ttfa right after a storm. It happens
-every ``--every`` on the wall clock, on all workers.
+every ``--every`` by the master's clock, on all workers.
 """
 
 from locust import constant, task

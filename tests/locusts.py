@@ -94,6 +94,11 @@ def truth_lines(path):
     return [line for line in lines if "response_id" in line], lines[-1]["totals"]
 
 
+def ahead(anchor):
+    """By so much the master's wall clock is ahead of the monotonic clock of this worker, ns."""
+    return anchor["time_ns"] - anchor["monotonic_ns"] - anchor.get("offset_ns", 0)
+
+
 def truth(path):
     """Ids of the responses that a simulator made, once it has ended."""
     return {line["response_id"] for line in truth_lines(path)[0]}

@@ -29,6 +29,10 @@ class Clock:
         """Nanoseconds of the epoch, unmoved by whoever sets the wall clock."""
         return self._time_ns + monotonic_ns() - self._monotonic_ns
 
+    def common(self) -> int:
+        """As ``now``, by the master's clock as far as that is known."""
+        return self.now() - (self._probed[1] if self._probed else 0)
+
     def answered(self, sent: int, at: int) -> None:
         """
         The master answered a probe, just now.

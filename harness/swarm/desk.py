@@ -13,7 +13,7 @@ __all__ = ["Desk", "Order"]
 
 NS = 1_000_000_000
 AGREE = NS // 10
-"""Two hosts whose wall clocks differ by more go by when a call was handed out instead."""
+"""Two hosts whose clocks differ by more go by when a call was handed out instead."""
 
 TOO_LATE = 2 * NS
 """A worker that did not run for longer is soon taken for lost, and its calls given to others."""
@@ -23,7 +23,7 @@ class Order(msgspec.Struct, frozen=True):
     """A call that was handed to this process."""
 
     number: int
-    due_ns: int  # wall clock, ns of the epoch
+    due_ns: int  # the clock of whoever handed it out, ns of the epoch
     in_ns: int  # from when it was handed out until it is due; negative: it waited
     length: float  # seconds
     blocked: bool
@@ -35,10 +35,13 @@ class Desk:
 
     Args:
         tell: Takes what is to be said of it, once for all that changes at a time.
+        wall: The clock that this process and whoever hands out calls have in common, ns of the
+            epoch.
 
     """
 
-    def __init__(self, tell: Callable[[Report], None]) -> None:
+    def __init__(self, tell: Callable[[Report], None], wall: Callable[[], int] = time_ns) -> None:
+        self.wall = wall
         self._tell = tell
         self._waiting: list[AsyncResult[Intended]] = []
         self._report = Report()
@@ -60,7 +63,7 @@ class Desk:
         for order in orders:
             self._report.received += 1
             if self._waiting:
-                self._waiting.pop(0).set(_intended(order, monotonic_ns(), time_ns()))
+                self._waiting.pop(0).set(_intended(order, monotonic_ns(), self.wall()))
             else:
                 self._report.back.append(order.number)
         self.tell()
@@ -105,8 +108,8 @@ def _intended(order: Order, now: int, wall: int) -> Intended:
     """
     When a call is due by this process's clock.
 
-    On the wall clock, as records are placed when a run is reported; should it not agree with that
-    of whoever handed the call out, as long from now as it was then.
+    By the clock in common, as records are placed when a run is reported; as long as that does not
+    agree with the one of whoever handed the call out, as long from now as it was then.
     """
     due = now + order.due_ns - wall
     if abs(due - (now + order.in_ns)) > AGREE:

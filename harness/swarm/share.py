@@ -39,7 +39,7 @@ class Share:
             lambda wanted: send(CALLERS, {"run": run, "want": wanted}),
             lambda numbers: send(CALLERS, {"run": run, "free": numbers}),
         )
-        self.desk = Desk(self._tell_arrivals)
+        self.desk = Desk(self._tell_arrivals, self.clock.common)
         self.ended = False
         self._send = send
         self._probing = gevent.spawn(

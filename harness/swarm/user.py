@@ -167,6 +167,7 @@ class RealtimeUser(User):
             rng=rng,
             intended=intended,
             length=length,
+            wall=crowd.desk.wall,
             on_turn=crowd.on_turn,
             on_session=crowd.on_session,
             stopping=self._is_stopping,

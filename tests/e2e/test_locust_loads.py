@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from itertools import islice
 
 import pytest
-from locusts import LOCUSTFILE, Locust, wait_until
+from locusts import LOCUSTFILE, Locust, ahead, wait_until
 from scraping import free_port
 
 from harness.arrivals import schedule
@@ -51,7 +51,7 @@ def test_workers_that_are_lost_and_that_join_leave_no_call_of_the_schedule_out(f
         assert len(made) >= told["begun"] - 3 * 4  # of 3 a second, until its next report
         calls = list(islice(schedule(load.arrivals, load.call_length, 1), 100))
         assert set(made) <= {call.number for call in calls[: told["due"]]}
-        anchors = {name: a["time_ns"] - a["monotonic_ns"] for name, a in run["anchors"].items()}
+        anchors = {name: ahead(anchor) for name, anchor in run["anchors"].items()}
         for session in sessions:
             due = session["due_at"] + anchors[session["worker"]]
             wanted = told["began_ns"] + calls[session["arrival"] - 1].due

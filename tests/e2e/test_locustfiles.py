@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from endpoint import running_simulator
-from locusts import LOCUSTFILE, ROOT, Locust
+from locusts import LOCUSTFILE, ROOT, Locust, ahead
 from scraping import free_port
 
 from harness.arrivals import schedule
@@ -72,7 +72,7 @@ def all_at_once(tmp_path_factory, host):
 
 def left_behind(locust):
     sessions, run = locust.lines("sessions"), locust.read("run.json")
-    anchors = {name: a["time_ns"] - a["monotonic_ns"] for name, a in run["anchors"].items()}
+    anchors = {name: ahead(anchor) for name, anchor in run["anchors"].items()}
     return SimpleNamespace(
         text=locust.text,
         run=run,

@@ -55,6 +55,15 @@ def test_the_quickest_answer_counts(now):
     assert clock.anchor["bound_ns"] == 1 * MS
 
 
+def test_what_all_have_in_common_is_the_masters_clock(now):
+    clock = Clock()
+    before = clock.common()
+    ask(clock, now, 2 * MS, 2 * MS, ahead=700 * MS)
+
+    assert before == 6_000 * MS
+    assert clock.common() == clock.now() - 700 * MS
+
+
 def test_before_any_answer_the_offset_is_unknown(now):
     assert Clock().anchor == {"monotonic_ns": 5_000 * MS, "time_ns": 6_000 * MS}
 
