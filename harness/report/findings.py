@@ -74,8 +74,11 @@ def findings(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any]]:
     if len(turns) < FEWEST_TURNS or turns["unit"].nunique() < FEWEST_UNITS:
         return []
     turns["wait"] = turns["ttfa"].clip(upper=float(turns["ttfa"].quantile(OUTLIERS)))
-    found = [_knee(turns), _drift(turns)]
-    return [finding for finding in found if finding is not None]
+    drift = _drift(turns)
+    if drift is not None:
+        # Sessions that grow old together are many together: what age explains is not the load's.
+        turns["wait"] -= drift["per_minute"] * turns["session_age_s"] / 60
+    return [finding for finding in (_knee(turns), drift) if finding is not None]
 
 
 def _knee(turns: pd.DataFrame) -> dict[str, Any] | None:
