@@ -1,10 +1,12 @@
 """Who the callers of a swarm are: the same crowd for the same seed, wherever its users run."""
 
 import signal
+import urllib.request
 from collections import defaultdict
 
 import pytest
 from locusts import Locust, alive, children, group, truth, wait_until
+from prometheus_client.parser import text_string_to_metric_families
 from webui import WebUI
 
 pytestmark = pytest.mark.e2e
@@ -49,25 +51,39 @@ def crowd_of(locust):
     return did
 
 
-def test_the_same_seed_gives_the_same_crowd_on_any_number_of_workers(folder, simulator, free_port):
+def test_the_same_seed_gives_the_same_crowd_files_and_metrics_on_any_number_of_workers(
+    folder, simulator, free_port
+):
     target = simulator(*QUICK_ANSWERS)
     (folder / "crowd.py").write_text(CROWD)
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
-    crowds = []
-    for part in ((), swarm):
-        load = ("-u", 6, "-r", 6, "-t", "6s", "--seed", 7, "--host", target.url)
-        with Locust(
-            folder, "--headless", *part, *load, *QUICK, locustfile=folder / "crowd.py"
-        ) as locust:
+    crowds, left = [], []
+    for name, part in (("alone", ()), ("shared", swarm)):
+        own = folder / name
+        own.mkdir()
+        (own / "say").symlink_to(folder / "say")
+        load = ("-u", 6, "-r", 6, "-t", "7s", "--seed", 7, "--host", target.url)
+        served = ("--metrics-port", free_port - 3)
+        arguments = ("--headless", *part, *load, *served, *QUICK)
+        with Locust(own, *arguments, locustfile=folder / "crowd.py") as locust:
+            locust.wait_for_turns(1)
+            names = metric_names(free_port - 3)
             assert locust.wait() == 0, locust.text
             crowds.append(crowd_of(locust))
+            left.append((names, {path.name for path in locust.run.iterdir()}))
 
+    assert left[0] == left[1]
     alone, shared = crowds
     assert alone.keys() == shared.keys() == {1, 3, 2, 4, 6, 8}  # 2 chatty, 4 terse ones
     for caller, did in alone.items():
         n = min(len(did), len(shared[caller]))
         assert n >= 2
         assert did[:n] == shared[caller][:n]
+
+
+def metric_names(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return {family.name for family in text_string_to_metric_families(answer.read().decode())}
 
 
 def test_workers_that_come_late_or_come_back_are_noted_and_share_no_caller(

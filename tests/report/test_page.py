@@ -2,7 +2,7 @@ import html
 import re
 
 import pytest
-from rundirs import answered, crowd, second, session, silent, write_run
+from rundirs import ANCHOR, answered, crowd, second, session, silent, write_run
 
 from harness.metrics import RUN_FIGURES, TURN_FIGURES, TURN_METRICS
 from harness.report.files import write_page, write_summary
@@ -114,6 +114,21 @@ def test_damaged_lines_and_lost_workers_are_named(tmp_path):
 
     assert "Damaged lines passed over: 1 in turns.jsonl" in said
     assert "Workers lost: worker-3" in said
+
+
+def test_clocks_that_were_set_right_are_named(tmp_path):
+    turns = [answered(caller=n, worker=worker) for n, worker in enumerate("abc")]
+    offsets = {"a": -2_100_000_000, "b": 400_000_000, "c": 300_000}
+    anchors = {
+        worker: ANCHOR | {"offset_ns": offset, "bound_ns": 400_000}
+        for worker, offset in offsets.items()
+    }
+
+    said = text_of(page_of(write_run(tmp_path, turns, meta={"anchors": anchors})))
+
+    assert "The clock of a was 2.10 s behind the master's, to within 0.40 ms" in said
+    assert "The clock of b was 400 ms ahead of the master's" in said
+    assert "The clock of c" not in said
 
 
 def test_what_a_server_says_is_text_and_no_markup(tmp_path):
