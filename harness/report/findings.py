@@ -70,7 +70,10 @@ def findings(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any]]:
     turns = run.turns[["ttfa", "session_age_s"]].assign(
         unit=call_units(run.turns), load=concurrency
     )
-    turns = turns[asked & turns["ttfa"].notna()]
+    asked &= turns["ttfa"].notna()
+    # Where a tool is called, the endpoint is asked twice before it says anything.
+    plain = asked & ~run.turns["has_tools"]
+    turns = turns[plain if plain.sum() >= FEWEST_TURNS else asked]
     if len(turns) < FEWEST_TURNS or turns["unit"].nunique() < FEWEST_UNITS:
         return []
     turns["wait"] = turns["ttfa"].clip(upper=float(turns["ttfa"].quantile(OUTLIERS)))

@@ -33,8 +33,7 @@ def test_drift_with_age_gaps_and_the_time_of_tools_are_told_as_they_were_set(fol
 
     assert [each["what"] for each in summary["findings"]] == ["age"]
     age = finding(summary, "age")
-    assert age["per_minute"] == pytest.approx(4.0, rel=0.25)
-    assert age["per_minute_ci"][0] <= 4.0 <= age["per_minute_ci"][1]
+    assert age["per_minute"] == pytest.approx(4.0, rel=0.1)
     heard = summary["listening"]
     assert heard["with_gaps"] / heard["answers"] == pytest.approx(0.4, abs=0.15)
     # Of a stall all is heard but the 100 ms that the jitter buffer held.

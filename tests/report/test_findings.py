@@ -85,3 +85,22 @@ def test_levels_of_load_between_two_whole_numbers_are_empty(tmp_path):
     turns = [answered(n * 0.1, 0.3, caller=n % 50, turn=n // 50) for n in range(len(load))]
 
     assert findings(load_run(write_run(tmp_path, turns)), load) == []
+
+
+def test_what_tools_take_is_not_the_endpoints_drift(tmp_path):
+    """In half of the turns a tool is called, after which the endpoint is asked once more."""
+    plain = grown(tmp_path / "plain", lambda load, age: 0.3 + 0.01 * age)
+    turns = plain.turns
+    turns["has_tools"] = turns["turn"] % 2 == 1
+    turns["ttfa"] += turns["ttfa"].where(turns["has_tools"], 0)
+
+    told = found(plain)
+
+    assert told["age"]["per_minute"] == pytest.approx(0.6, rel=0.1)
+
+
+def test_sessions_that_grow_old_together_are_no_load(tmp_path):
+    """All come within a minute and stay: whenever there are more, they are older, too."""
+    run = grown(tmp_path, lambda load, age: 0.3 + 0.02 * age, noise=0.01)
+
+    assert found(run).keys() == {"age"}
