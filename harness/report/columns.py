@@ -7,9 +7,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import pandas as pd
-from pandas.api.types import union_categoricals
 
-__all__ = ["Columns", "column", "joined", "spelled", "spellings", "words"]
+__all__ = ["Columns", "Seconds", "Table", "column", "spelled", "spellings", "words"]
+
+FEW_WORDS = np.iinfo(np.int16).max
+
+Seconds = type[np.floating[Any]]
+"""The type that seconds are kept in."""
 
 Columns = dict[str, Any]
 """Arrays of equal length, by name; words are ``pd.Categorical``."""
@@ -23,7 +27,6 @@ def column(rows: Sequence[Any], path: str, dtype: Any) -> np.ndarray:
 
 def words(values: Iterable[str | None]) -> pd.Categorical:
     """Few different words, each kept once."""
-    # Of one type even where all are missing, so that columns can be joined.
     return pd.Categorical(pd.array(list(values), dtype="str"))
 
 
@@ -39,17 +42,70 @@ def spelled(values: "pd.Series[Any]") -> Iterator[tuple[Mapping[str, Any], int]]
             yield msgspec.json.decode(str(text)), int(n)
 
 
-def joined(parts: Sequence[Columns]) -> pd.DataFrame:
+class Table:
     """
-    One frame of all ``parts``, which are emptied.
+    Columns that grow at their end, part by part.
 
-    Column by column: at no time is more than one of them there twice.
+    Parts are copied and forgotten: kept until all are there, they would leave as many holes in the
+    process's memory as the whole takes once more.
     """
-    whole: Columns = {}
-    for name in list(parts[0]):
-        pieces = [part.pop(name) for part in parts]
-        if isinstance(pieces[0], pd.Categorical):
-            whole[name] = union_categoricals(pieces)
-        else:
-            whole[name] = np.concatenate(pieces)
-    return pd.DataFrame(whole, copy=False)
+
+    def __init__(self, first: Columns) -> None:
+        self._columns: dict[str, _Growing] = {}
+        self._codes: dict[str, dict[str, int]] = {}
+        for name, values in first.items():
+            if isinstance(values, pd.Categorical):
+                self._codes[name] = {}
+                self._columns[name] = _Growing(np.dtype(np.int16))
+            else:
+                self._columns[name] = _Growing(values.dtype)
+        self.extend(first)
+
+    def extend(self, part: Columns) -> None:
+        """Add as many rows as ``part`` has, of the same columns as the first."""
+        for name, values in part.items():
+            coded = name in self._codes
+            self._columns[name].extend(self._coded(name, values) if coded else values)
+
+    def frame(self) -> pd.DataFrame:
+        """All rows."""
+        return pd.DataFrame({name: self._whole(name) for name in self._columns}, copy=False)
+
+    def _coded(self, name: str, values: pd.Categorical) -> np.ndarray:
+        codes = self._codes[name]
+        ours = [codes.setdefault(str(word), len(codes)) for word in values.categories]
+        if len(codes) > FEW_WORDS:
+            self._columns[name].widen(np.dtype(np.int32))
+        missing = -1  # what pandas gives those as well, hence last
+        coded: np.ndarray = np.array([*ours, missing], dtype=np.int32)[values.codes]
+        return coded
+
+    def _whole(self, name: str) -> Any:
+        column = self._columns[name].values
+        if name not in self._codes:
+            return column
+        known = pd.Index(list(self._codes[name]), dtype="str")
+        return pd.Categorical.from_codes(column, known)
+
+
+class _Growing:
+    """An array that grows at its end, in place."""
+
+    def __init__(self, dtype: "np.dtype[Any]") -> None:
+        self._room = np.empty(0, dtype)
+        self._used = 0
+
+    @property
+    def values(self) -> np.ndarray:
+        filled: np.ndarray = self._room[: self._used]
+        return filled
+
+    def widen(self, dtype: "np.dtype[Any]") -> None:
+        self._room = self._room.astype(dtype, copy=False)
+
+    def extend(self, more: np.ndarray) -> None:
+        end = self._used + len(more)
+        if end > len(self._room):
+            self._room.resize(max(end, len(self._room) * 11 // 10), refcheck=False)
+        self._room[self._used : end] = more
+        self._used = end

@@ -1,5 +1,6 @@
 """A run directory read into frames, as far as it goes: files may be missing, lines damaged."""
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 from harness.errors import CommandError
 from harness.records import Health
 from harness.report.clock import Clocks
-from harness.report.columns import joined
+from harness.report.columns import Seconds, Table
 from harness.report.lines import Lines
 from harness.report.rows import TurnRow, tool_columns, turn_columns
 from harness.report.sessions import SessionRow, session_frame
@@ -106,8 +107,9 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     session_lines = Lines(path / FILES[1], SessionRow, progress)
     health_lines = Lines(path / FILES[2], Health, progress)
     rounded = _bytes_of(turn_lines.path) > EXACT_BYTES
-    turns, gaps, tools = _read_turns(turn_lines, rounded=rounded)
-    sessions = session_frame(session_lines.chunks())
+    seconds: Seconds = np.float32 if rounded else np.float64
+    turns, gaps, tools = _read_turns(turn_lines, seconds)
+    sessions = session_frame(session_lines.chunks(), seconds)
     health = [row for rows in health_lines.chunks() for row in rows]
 
     clocks = Clocks(meta.get("anchors") or {})
@@ -146,15 +148,14 @@ def read_meta(path: Path) -> tuple[dict[str, Any], bool]:
 
 
 def _read_turns(
-    lines: Lines[TurnRow], *, rounded: bool
+    lines: Lines[TurnRow], seconds: Seconds
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    seconds = np.float32 if rounded else np.float64
-    turns, tools, gaps = [turn_columns([], seconds)], [tool_columns([])], [np.array([])]
+    turns, tools, gaps = Table(turn_columns([], seconds)), Table(tool_columns([])), array("d")
     for rows in lines.chunks():
-        turns.append(turn_columns(rows, seconds))
-        tools.append(tool_columns(rows))
-        gaps.append(np.array([gap for row in rows for gap in row.gaps], dtype=np.float64))
-    return joined(turns), np.concatenate(gaps), joined(tools)
+        turns.extend(turn_columns(rows, seconds))
+        tools.extend(tool_columns(rows))
+        gaps.extend(gap for row in rows for gap in row.gaps)
+    return turns.frame(), np.asarray(gaps), tools.frame()
 
 
 def _first_instants(

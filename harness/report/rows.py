@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.metrics import SEGMENTS, TURN_FIGURES, TURN_METRICS
 from harness.records import Flag, ToolCall
-from harness.report.columns import Columns, column, words
+from harness.report.columns import Columns, Seconds, column, words
 
 __all__ = [
     "MARKS_READ",
@@ -104,7 +104,7 @@ def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
     return pd.DataFrame(turn_columns(rows))
 
 
-def turn_columns(rows: Sequence[TurnRow], seconds: type[np.floating[Any]] = np.float64) -> Columns:
+def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Columns:
     """
     One line a turn: words as categories, latencies in seconds (NaN where there is none).
 

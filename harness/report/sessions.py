@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from harness.cost import tokens
-from harness.report.columns import Columns, column, joined, spellings, words
+from harness.report.columns import Columns, Seconds, Table, column, spellings, words
 from harness.report.rows import NO_TAGS, tag_column
 
 __all__ = ["CONNECT_STEPS", "STEP_COLUMNS", "TOKEN_COLUMNS", "SessionRow", "session_frame"]
@@ -18,7 +18,8 @@ STEP_COLUMNS = {step: f"step_{step}" for step in CONNECT_STEPS}
 TOKEN_COLUMNS = {kind: f"tokens_{kind}" for kind in tokens({})}
 
 _WORDS = ("worker", "scenario", "model", "outcome", "phase", "code")
-_WHOLE = ("at", "started_at", "caller", "call", "arrival", "turns")
+_INSTANTS = ("at", "started_at")
+_WHOLE = ("caller", "call", "arrival", "turns")
 _NUMBERS = ("wait_s", "close_code", "audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd")
 _COUNTS = ("deviations", "scorecard", "errors")
 _KEY = ["worker", "caller", "call", "started_at"]
@@ -65,16 +66,23 @@ class SessionRow(msgspec.Struct):
         return None if self.due_at is None else (self.started_at - self.due_at) / 1e9
 
 
-def session_frame(chunks: Iterable[Sequence[SessionRow]]) -> pd.DataFrame:
+def session_frame(
+    chunks: Iterable[Sequence[SessionRow]], seconds: Seconds = np.float64
+) -> pd.DataFrame:
     """
     One line a session, in the order of their ends; those without one follow.
 
     ``at`` is when it ended, or started; ``ended`` whether its end is recorded; ``wait_s`` how late
     a call of a schedule began, ``blocked`` whether for want of a caller; ``step_…`` seconds of
     connecting, ``tokens_…`` what it used; ``deviations``, ``scorecard`` and ``errors`` as JSON.
+
+    Args:
+        chunks: As read.
+        seconds: The type of all that is no whole number.
+
     """
     begun: dict[tuple[str, int, int, int], SessionRow] = {}
-    parts = []
+    table = Table(_columns([], seconds))
     for rows in chunks:
         ended = []
         for row in rows:
@@ -84,27 +92,30 @@ def session_frame(chunks: Iterable[Sequence[SessionRow]]) -> pd.DataFrame:
                 ended.append(row)
             else:
                 begun[row.key] = row
-        parts.append(_columns(ended))
-    frame = joined([*parts, _columns(list(begun.values()))])
+        table.extend(_columns(ended, seconds))
+    table.extend(_columns(list(begun.values()), seconds))
+    frame = table.frame()
     # A line that came twice, or a start after its end.
-    return frame[~frame.duplicated(_KEY)].reset_index(drop=True)
+    again = frame.duplicated(_KEY)
+    return frame.loc[~again].reset_index(drop=True) if again.any() else frame
 
 
-def _columns(rows: Sequence[SessionRow]) -> Columns:
+def _columns(rows: Sequence[SessionRow], seconds: Seconds) -> Columns:
     used = [tokens(row.usage) if row.usage else {} for row in rows]
     return {
         **{name: words(getattr(row, name) for row in rows) for name in _WORDS},
         "tags": tag_column(rows),
-        **{name: column(rows, name, np.int64) for name in _WHOLE},
-        **{name: column(rows, name, np.float64) for name in _NUMBERS},
+        **{name: column(rows, name, np.int64) for name in _INSTANTS},
+        **{name: column(rows, name, np.int32) for name in _WHOLE},
+        **{name: column(rows, name, seconds) for name in _NUMBERS},
         "ended": np.array([row.event == "end" for row in rows], dtype=bool),
         "blocked": np.array([row.blocked for row in rows], dtype=bool),
         **{
-            STEP_COLUMNS[step]: np.array([row.steps.get(step) for row in rows], dtype=np.float64)
+            STEP_COLUMNS[step]: np.array([row.steps.get(step) for row in rows], dtype=seconds)
             for step in CONNECT_STEPS
         },
         **{
-            TOKEN_COLUMNS[kind]: np.array([each.get(kind, 0) for each in used], dtype=np.int64)
+            TOKEN_COLUMNS[kind]: np.array([each.get(kind, 0) for each in used], dtype=np.int32)
             for kind in TOKEN_COLUMNS
         },
         **{name: spellings(getattr(row, name) for row in rows) for name in _COUNTS},

@@ -1,6 +1,5 @@
 """What a run is resampled by: its calls, or blocks of time where load varies."""
 
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -81,5 +80,10 @@ def units_of(run: Run, *, blocks: bool) -> Units:
 
 
 def _numbered(rows: pd.DataFrame) -> np.ndarray:
-    calls: Any = rows[CALL].groupby(CALL, sort=False, observed=True).ngroup()
-    return np.asarray(calls, dtype=np.int32)
+    worker, _ = pd.factorize(rows["worker"])
+    key = worker.astype(np.int64)
+    for name in ("caller", "call"):
+        key *= int(rows[name].max()) + 1 if len(rows) else 1
+        key += rows[name].to_numpy()
+    numbers, _ = pd.factorize(key)
+    return numbers.astype(np.int32)
