@@ -1,6 +1,5 @@
 """What a run is resampled by: its calls, or blocks of time where load varies."""
 
-
 import msgspec
 import numpy as np
 import pandas as pd
