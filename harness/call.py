@@ -154,11 +154,12 @@ class Call(Line):
         self._boundary()
         if what is None and listen is None and rng.random() < self.workload.barge_in_rate:
             listen = rng.uniform(0.4, 1.5)
-        if rng.random() < self.workload.tool_rate:
-            self._asks = {"tool_choice": "required"}
+        calls_tool = rng.random() < self.workload.tool_rate
         speech = self._speech(what, rng)
         start = None if beat is None else self._await_beat(beat, speech.voice_end_ns)
         turn = self._speak(speech, start)
+        if calls_tool and self._asks_itself:
+            self._tool_turn = turn
         self._said += 1
         del rng  # 2.5 kB that nobody needs while the answer is heard
         self._heard_out = listen is None
@@ -290,7 +291,7 @@ class Call(Line):
             self._deferred = saying.turn
             return (commit,)
         saying.ask_id = self._event_id()
-        return (commit, session.send(self._question(saying.ask_id)))
+        return (commit, session.send(self._question(saying.turn, saying.ask_id)))
 
     def _spoken(self, saying: _Saying, speech_end: int, at: int) -> None:
         self.recorder.spoken(saying.turn, speech_end, saying.speech.audio_s)

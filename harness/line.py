@@ -104,7 +104,7 @@ class Line:
         self._first_turn = 0  # of this session
         self._microphone: Microphone | None = None
         self._event_ids = 0
-        self._asks: dict[str, Any] | None = None  # what the next response.create asks for
+        self._tool_turn: Turn | None = None  # what first answers it is asked to call a tool
         self._deferred: Turn | None = None  # its response.create waits for the answer before
         self._heard_out = False  # the last thing said was heard to its end
         self._hung_up = False
@@ -239,15 +239,17 @@ class Line:
             return
         self._deferred = None
         event_id = self._event_id()
-        at = self._send(self._question(event_id))
+        at = self._send(self._question(turn, event_id))
         if at is not None:
             if turn.kind is not Kind.SPEECH and turn.written_at is None:
                 turn.written_at = at
             self.recorder.requested(turn, at, event_id)
 
-    def _question(self, event_id: str) -> CreateResponse:
-        response, self._asks = self._asks, None
-        return CreateResponse(event_id=event_id, response=response)
+    def _question(self, turn: Turn, event_id: str) -> CreateResponse:
+        if turn is not self._tool_turn:
+            return CreateResponse(event_id=event_id)
+        self._tool_turn = None
+        return CreateResponse(event_id=event_id, response={"tool_choice": "required"})
 
     def _event_id(self) -> str:
         self._event_ids += 1
@@ -334,9 +336,14 @@ class Line:
             self._hang_up()
             self._over = True
 
+    @property
+    def _asks_itself(self) -> bool:
+        """Whether answers have to be asked for: nobody else does."""
+        return not self._vad or not self.connection.session.creates_responses
+
     def _ask_detected(self) -> None:
         """Ask for the answers that the endpoint was told not to give unasked."""
-        if self._vad and not self.connection.session.creates_responses:
+        if self._vad and self._asks_itself:
             for turn in self.recorder.unasked:
                 self._request(turn)
 

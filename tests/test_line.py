@@ -602,6 +602,45 @@ def test_parallel_calls_are_all_answered_before_the_answer_goes_on(monkeypatch):
     assert turn.response_ids == ["resp_1", "resp_2"]
 
 
+def test_a_turn_that_is_to_call_a_tool_is_asked_to_once(monkeypatch):
+    line = Line(monkeypatch, tools=[double], tool_rate="1")
+    line.answer(
+        calls("c1", arguments='{"n": 4}', name="double"),
+        ga.answer("resp_2"),
+        calls("c2", response="resp_3", arguments='{"n": 4}', name="double"),
+        ga.answer("resp_4"),
+        ga.answer("resp_5"),
+    )
+    with line.call as call:
+        for _ in range(2):
+            call.say("Yes, please.")
+        call.send_text("Hello")
+
+    asked = [e.get("response") for e in line.partner.sent if e["type"] == "response.create"]
+    assert asked == [{"tool_choice": "required"}, None, {"tool_choice": "required"}, None, None]
+
+
+def test_where_turns_are_answered_unasked_no_follow_up_is_asked_for_a_tool(monkeypatch):
+    line = Line(monkeypatch, tools=[double], tool_rate="1", turn_detection="server_vad")
+    line.partner.session = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    line.answer(ga.answer("resp_2"))
+
+    def hears():
+        while len(line.partner.sent) < 100:  # frames: two seconds
+            gevent.sleep(0.01)
+        line.partner.say(
+            ga.message("input_audio_buffer.speech_stopped", item_id="u", audio_end_ms=5),
+            *calls("c1", arguments='{"n": 4}', name="double"),
+        )
+
+    with line.call as call:
+        gevent.spawn(hears)
+        turn = call.say("Yes, please.")
+
+    assert [used.outcome for used in turn.tools] == ["ok"]
+    assert line.partner.last("response.create").get("response") is None
+
+
 def test_a_call_that_is_answered_while_another_is_still_made_does_not_ask_too_soon(monkeypatch):
     line = Line(monkeypatch, tools=[double])
     first, second = (calls(call_id, name="double", arguments='{"n": 1}') for call_id in ("a", "b"))
