@@ -55,6 +55,7 @@ class Purse:
         self._returned = 0.0
         self._waiting: deque[Ticket] = deque()
         self._told = Claim(number=0)
+        self._asked = False  # and not heard since
 
     def reserve(self, number: int, notify: Callable[[], None]) -> Ticket:
         """
@@ -86,6 +87,7 @@ class Purse:
         else:
             self.spent += usd
             self._expected.learn(ticket.number, usd)
+            self._estimate_anew()
         self._go_on()
 
     def charge(self, usd: float) -> None:
@@ -98,6 +100,7 @@ class Purse:
         self._granted = max(self._granted, grant.granted)
         self._tight = self._tight or grant.tight
         self.over = self.over or grant.over
+        self._asked = False
         self._go_on()
 
     def close(self) -> None:
@@ -133,8 +136,6 @@ class Purse:
 
     def _go_on(self) -> None:
         """Decide what can be decided, ask for what is missing, return what is not needed."""
-        for ticket in self._waiting:
-            ticket.usd = self._expected.usd(ticket.number)
         while self._waiting and (self.over or self._waiting[0].usd <= self._free + NOTHING):
             ticket = self._waiting.popleft()
             self.reserved += 0.0 if self.over else ticket.usd
@@ -153,8 +154,14 @@ class Purse:
             low = not self._tight and self._free < self._ahead / 2
             self._ask(low and self._wishes > self._told.wishes + NOTHING)
 
+    def _estimate_anew(self) -> None:
+        for ticket in self._waiting:
+            ticket.usd = self._expected.usd(ticket.number)
+
     def _ask(self, missing: bool) -> None:
-        if missing and not self.over:
+        # Of many turns that begin at once the first one asks; an answer lets the next claim go.
+        if missing and not self.over and not self._asked:
+            self._asked = True
             self._claim(self._needs, self._wishes)
 
     def _claim(self, needs: float, wishes: float) -> None:

@@ -26,14 +26,14 @@ def test_a_paid_host_is_refused_before_dialling(folder, arguments, said):
 
 
 def test_a_swarm_ends_when_its_budget_is_spent(folder, simulator, free_port):
-    table = folder / "prices.toml"  # a hundred times the real ones: seconds, not an hour
+    table = folder / "prices.toml"  # sixteen times the real ones: seconds, not minutes
     table.write_text(
         "date = 2026-11-22\n[models.dear]\n"
-        "text = { input = 60, cached = 6, output = 240 }\n"
-        "audio = { input = 1000, cached = 30, output = 2000 }\n"
+        "text = { input = 10, cached = 1, output = 40 }\n"
+        "audio = { input = 160, cached = 5, output = 320 }\n"
     )
     target = simulator("--ttfa", "100ms", "--answer", "1s", "--speed", "0")
-    budget = ("--max-cost", 6, "--prices", table, "--model", "dear")
+    budget = ("--max-cost", 1, "--prices", table, "--model", "dear")
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
     talk = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", 3)
     arguments = (*swarm, "-u", 20, "-r", 20, "-t", "60s", "--host", target.url)
@@ -42,10 +42,10 @@ def test_a_swarm_ends_when_its_budget_is_spent(folder, simulator, free_port):
 
         summary, run = locust.read("summary.json"), locust.read("run.json")
         turns = locust.lines("turns")
-        assert 0.9 * 6 <= sum(turn["cost_usd"] for turn in turns) <= 1.1 * 6
+        assert 0.9 <= sum(turn["cost_usd"] for turn in turns) <= 1.1
         assert summary["cost_usd"] == pytest.approx(sum(turn["cost_usd"] for turn in turns))
         assert run["budget"]["spent_usd"] == pytest.approx(summary["cost_usd"])
-        assert run["ended_early"] == summary["ended_early"] == "the budget of 6 USD is spent"
+        assert run["ended_early"] == summary["ended_early"] == "the budget of 1 USD is spent"
         assert {turn["outcome"] for turn in turns} == {"completed"}  # nobody was cut
         assert summary["session_outcomes"].keys() == {"ended"}
         target.process.terminate()

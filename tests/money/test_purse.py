@@ -133,6 +133,32 @@ def test_many_turns_are_paid_without_a_message():
     assert len(sent) - before < 20 * 50 / 10
 
 
+def test_turns_that_begin_at_once_ask_together():
+    sent = []
+    ledger, purse = Ledger(1000.0), Purse(Costs(0.1), sent.append)
+    tickets = [purse.reserve(0, nobody) for _ in range(500)]
+    assert len(sent) == 1
+
+    while sent:
+        (grant,) = ledger.claim("a", sent.pop()).values()
+        purse.hear(grant)
+
+    assert all(ticket.granted for ticket in tickets)
+
+
+def test_a_claim_that_was_lost_is_made_again():
+    sent = []
+    ledger, purse = Ledger(1.0), Purse(Costs(0.1), sent.append)
+    ticket = purse.reserve(0, nobody)
+    sent.clear()
+
+    purse.report()
+    (grant,) = ledger.claim("a", sent[-1]).values()
+    purse.hear(grant)
+
+    assert ticket.granted
+
+
 class Swarm:
     """Workers with callers, and a master; messages wait until somebody delivers them."""
 
