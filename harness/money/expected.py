@@ -96,7 +96,8 @@ class Expected:
     What the next turns cost, learned turn by turn.
 
     What is known beforehand takes nothing to be cached, and gives way to what turns really cost: of
-    the same number in their session, and of all, since the context grows alike in all of them.
+    the same number in their session or, of a number that few have reached, of those before it. The
+    conversation that is read again grows by as much with each turn, so that costs lie on a line.
 
     Args:
         model: Of the responses.
@@ -116,28 +117,33 @@ class Expected:
         self._known: dict[int, float] = {}
         self._seen: defaultdict[int, int] = defaultdict(int)
         self._cost: defaultdict[int, float] = defaultdict(float)
-        self._before = self._real = 0.0  # what all turns were to cost, and what they did
 
     def usd(self, number: int) -> float:
         """Of the turn of this number in its session, from 0."""
         number = min(number, LAST)
-        prior = self._prior(number) * self._ratio
-        return (PRIOR * prior + self._cost[number]) / (PRIOR + self._seen[number])
+        cost, seen = self._cost.get(number, 0.0), self._seen.get(number, 0)
+        return (PRIOR * self._guess(number) + cost) / (PRIOR + seen)
 
     def learn(self, number: int, usd: float) -> None:
         """A turn of this number has cost so much."""
         number = min(number, LAST)
         self._seen[number] += 1
         self._cost[number] += usd
-        self._before += self._prior(number)
-        self._real += usd
 
-    @property
-    def _ratio(self) -> float:
-        """What turns cost, as a share of what they were taken to cost beforehand."""
-        weight = PRIOR * self._prior(0)
-        whole = weight + self._before
-        return (weight + self._real) / whole if whole else 1.0
+    def _guess(self, number: int) -> float:
+        """By the turns before it."""
+        last = next((n for n in range(number - 1, -1, -1) if self._seen.get(n, 0) >= PRIOR), None)
+        if last is None:
+            return self._prior(number)
+        if not last:
+            # One point makes no line: costs are taken to grow as they were expected to.
+            first = self._prior(0)
+            return self._mean(0) * (self._prior(number) / first if first else 1.0)
+        slope = max(0.0, self._mean(last) - self._mean(0)) / last if self._seen.get(0) else 0.0
+        return self._mean(last) + slope * (number - last)
+
+    def _mean(self, number: int) -> float:
+        return self._cost[number] / self._seen[number]
 
     def _prior(self, number: int) -> float:
         if number not in self._known:

@@ -71,6 +71,27 @@ def test_later_turns_that_nobody_has_had_yet_are_scaled_as_the_others_were():
     assert expected.usd(5) == pytest.approx(before / 2, rel=0.01)
 
 
+def test_costs_that_grow_by_as_much_with_each_turn_are_foreseen():
+    expected = Expected(MODEL, PRICES, TALK)
+
+    for number in range(4):
+        for _ in range(100):
+            expected.learn(number, 0.01 + 0.002 * number)
+
+    assert expected.usd(4) == pytest.approx(0.018, rel=0.01)
+    assert expected.usd(9) == pytest.approx(0.028, rel=0.01)
+
+
+def test_what_is_cached_is_not_taken_to_cost_ever_more():
+    """A crowd that goes from turn to turn together: nobody has had the next one yet."""
+    expected = Expected(MODEL, PRICES, TALK)
+
+    for number in range(1, 8):
+        for _ in range(20):
+            expected.learn(number - 1, 0.01)
+        assert expected.usd(number) == pytest.approx(0.01, rel=0.1 if number > 1 else 3)
+
+
 def test_turns_that_cost_nothing_are_expected_to_cost_ever_less_but_never_nothing():
     expected = Expected(MODEL, PRICES, TALK)
 
