@@ -69,13 +69,15 @@ class Exchange:
     def facts(self) -> dict[str, Any]:
         """What ``run.json`` says of the schedule."""
         board = self.board
+        # A call may begin while word of the end is on its way to its worker.
+        due = max(board.due, board.begun + board.waiting)
         return {
             "rate": self._rate,  # calls a second
             "began_ns": self._began_wall,  # of the epoch
-            "due": board.due,
+            "due": due,
             "begun": board.begun,
             "blocked": board.blocked,
-            "waiting": board.waiting,
+            "waiting": due - board.begun,
         }
 
     def hear(self, worker: str, report: Report) -> None:
