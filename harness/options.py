@@ -255,7 +255,7 @@ OPTIONS = (
     Option(flag="--renew", default="", switch=True, parse=_yes, help="When a session has reached its cap, hang up and dial again; the call goes on."),
     Option(flag="--transcription", metavar="MODEL", help="Ask for input transcription by this model."),
     Option(flag="--tool-choice", metavar="CHOICE", help="auto, none, required, or a function's name."),
-    Option(flag="--tool-rate", default="0", parse=_share, help="Share of turns that ask for a tool call."),
+    Option(flag="--tool-rate", default="0", parse=_share, help="Share of turns that ask for a tool call; where the endpoint answers unasked (VAD), it decides itself."),
     Option(flag="--tool-latency", default="lognormal(200ms, 0.3)", parse=parse_distribution, help="How long the simulated tool takes."),
     Option(flag="--tool-failure-rate", default="0", parse=_share, help="Share of calls that the simulated tool fails."),
     Option(flag="--tool-rounds", default="8", parse=_whole(1, 100), help="How often a turn may call tools and go on; once more, and it has failed."),
