@@ -98,26 +98,15 @@ def _ttfa(run: Run, bounds: Sequence[float]) -> Any:
     time = _time(run)
     points = series.scatter(run.turns)
     lines = series.over_time(run.turns, run.duration_s)
-    drawn = set(lines.dropna()["quantile"])
     tooltip = [alt.Tooltip("t:Q", format=".1f", title="at, s"),
                alt.Tooltip("ttfa:Q", format=".3f", title="ttfa, s")]  # fmt: skip
-    y = _y("ttfa:Q", "time to first audio, s")
     answered = points[points["what"] != UNANSWERED]
+    # Of nothing Vega makes an axis without end, and complains.
+    scale = alt.Undefined if len(answered) else alt.Scale(domain=[0, 1])
+    y = _y("ttfa:Q", "time to first audio, s", scale=scale)
     layers = [
         alt.Chart(answered).mark_circle(size=18, opacity=0.5).encode(time, y, tooltip=tooltip),
-        alt.Chart(lines)
-        .mark_line(strokeWidth=2, interpolate="monotone", point={"size": 24})
-        .encode(
-            time,
-            y,
-            color=alt.Color(
-                "quantile:N",
-                title=None,
-                scale=alt.Scale(domain=list(series.LINES)),
-                legend=alt.Legend(values=[q for q in series.LINES if q in drawn]),
-            ),
-            tooltip=[*tooltip, "quantile:N"],
-        ),
+        *_lines(lines, time, y, tooltip),
         *_rules(bounds, "y"),
     ]
     unanswered = points[points["what"] == UNANSWERED]
@@ -132,6 +121,21 @@ def _ttfa(run: Run, bounds: Sequence[float]) -> Any:
         .resolve_scale(shape="independent")
         .properties(width="container", height=260)
     )
+
+
+def _lines(lines: pd.DataFrame, time: alt.X, y: alt.Y, tooltip: Sequence[Any]) -> list[Any]:
+    """The median and p95 over time, where turns enough carry them."""
+    drawn = set(lines.dropna()["quantile"])
+    if not drawn:
+        return []
+    colour = alt.Color(
+        "quantile:N",
+        title=None,
+        scale=alt.Scale(domain=list(series.LINES)),
+        legend=alt.Legend(values=[q for q in series.LINES if q in drawn]),
+    )
+    line = alt.Chart(lines).mark_line(strokeWidth=2, interpolate="monotone", point={"size": 24})
+    return [line.encode(time, y, color=colour, tooltip=[*tooltip, "quantile:N"])]
 
 
 def _concurrency(run: Run) -> Any:

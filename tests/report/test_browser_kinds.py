@@ -1,0 +1,101 @@
+"""The report of each kind of run, opened in a real browser without network, in both themes."""
+
+import pytest
+from chromium import browser_page, needs_chromium
+from rundirs import answered, crowd, second, session, silent, write_run
+from searched import crowd as queue
+from searched import searched, shares
+
+from harness.capacity import Plan, Search
+from harness.cli import main
+from harness.records import Flag, Outcome, ToolCall
+
+pytestmark = [pytest.mark.e2e, needs_chromium]
+
+FALLS_SHORT = "ttfa:p95<0.8s; turns:failed<1%"
+
+
+def usual(path):
+    return crowd(path, callers=12, seconds=60)
+
+
+def of_tools(path):
+    call = ToolCall(name="book", call_id="c", called_at=2, answered_at=300_000_002, outcome="ok")
+    turns = [answered(6.0 * n, 0.4, call=n // 2, turn=n % 2, tools=[call]) for n in range(60)]
+    return write_run(path, turns, session(0, 400), [second()])
+
+
+def talked_over(path):
+    flags = {"outcome": Outcome.CANCELLED, "flags": [Flag.INTERRUPTED], "overtalk_s": 0.3}
+    turns = [answered(6.0 * n, 0.4, call=n, gaps=[0.2, 1.7], **flags) for n in range(30)]
+    return write_run(path, turns, session(0, 400), [second()])
+
+
+def unanswered(path):
+    turns = [silent(13.0 * n, call=n) for n in range(25)]
+    turns += [silent(n, outcome=Outcome.RATE_LIMITED, code="rate_limit_exceeded") for n in range(9)]
+    return write_run(path, turns, session(0, 400, close_code=1011), [second()])
+
+
+def invalid(path):
+    turns = [answered(n, 0.4, call=n) for n in range(30)]
+    return write_run(path, turns, session(0, 40), [second(late=0.5)])
+
+
+def few(path):
+    return write_run(path, [answered(n, 0.4, call=n) for n in range(3)], session(0, 40), [second()])
+
+
+def damaged(path):
+    usual(path)
+    with (path / "turns.jsonl").open("ab") as file:
+        file.write(b'{"schema": 1, "worker"')
+    return path
+
+
+def search(path):
+    looked = Search(shares(FALLS_SHORT), Plan(start=10))
+    return searched(path, looked, queue(8), [each.objective.text for each in shares(FALLS_SHORT)])
+
+
+KINDS = {
+    usual: "What a caller felt",
+    of_tools: "book",
+    talked_over: "talked over",
+    unanswered: "rate_limit_exceeded",
+    invalid: "don't trust these figures",
+    few: "No turn is suspect",
+    damaged: "Damaged lines passed over: 1 in turns.jsonl",
+    search: "first to break: ttfa",
+    write_run: "there is nothing to measure",
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_page() as page:
+        yield page
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_report_of_each_kind_of_run_is_whole_in_both_themes(browser, tmp_path, kind):
+    path = kind(tmp_path / "run")
+    main(["report", "--quiet", str(path)])
+    complaints, asked = [], []
+    browser.on("console", lambda message: complaints.append(message.text))
+    browser.on("pageerror", lambda error: complaints.append(str(error)))
+    browser.on("request", lambda request: asked.append(request.url))
+
+    for scheme in ("light", "dark"):
+        browser.emulate_media(color_scheme=scheme)
+        browser.goto((path / "report.html").as_uri())
+        plots = browser.locator(".plot").count()
+        if plots:
+            browser.wait_for_selector(f'[data-plots="{plots}"]', state="attached")
+
+        assert browser.locator(".plot svg").count() == plots
+        assert KINDS[kind] in browser.locator("body").inner_text()
+
+    assert plots or kind is write_run
+    assert complaints == []
+    assert all(url.startswith(("file:", "data:")) for url in asked)
