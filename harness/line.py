@@ -22,7 +22,6 @@ from harness.connection import Connection, NotConnected, SessionFailed
 from harness.ending import session_ending, turn_ending
 from harness.health import census
 from harness.hub import EXACT_NS, hub_watch
-from harness.limits import Limits
 from harness.logbook import Logbook
 from harness.metrics import measure
 from harness.money.purse import Purse, Spending
@@ -85,7 +84,7 @@ class Line:
         self._toolbox = Toolbox(tools, workload, self._seed)
         self.recorder = (TurnRecorder if on_tape is None else TapedRecorder)(
             identity=identity,
-            limits=_limits(workload),
+            limits=workload.limits,
             buffer=int(workload.jitter_buffer * NS),
             format=workload.audio_format,
             vad=self._vad,
@@ -100,7 +99,7 @@ class Line:
             listener=self.recorder.receive,
         )
         self._logbook = Logbook(self.connection, self.recorder, on_session, workload, intended)
-        self._spending = Spending(purse, self.connection.notify) if purse is not None else None
+        self._spending = Spending(purse, self.connection.notify)
         self._first_turn = 0  # of this session
         self._microphone: Microphone | None = None
         self._event_ids = 0
@@ -198,9 +197,7 @@ class Line:
         """Record the session that is over, and what is left of its turns."""
         self.recorder.end(Outcome.CUT, None, monotonic_ns())
         self._hand_over()
-        late_usd = self._logbook.add_late()
-        if self._spending is not None:
-            self._spending.close(late_usd)
+        self._spending.close(self._logbook.add_late())
         connection, closed = self.connection, self.connection.closed
         ending: tuple[SessionOutcome, str | None] = (SessionOutcome.ENDED, None)
         if connection.goodbye_late:
@@ -277,8 +274,6 @@ class Line:
 
     def _can_pay(self) -> bool:
         """Reserve what the next turn is expected to cost; whether it was granted."""
-        if self._spending is None:
-            return True
         ticket = self._spending.ask(self.recorder.turns - self._first_turn)
         self._until(
             lambda now: ticket.granted is not None or self._stopping(),
@@ -295,8 +290,7 @@ class Line:
         turn = self.recorder.begin(kind, due=due, at=None, said=said)
         turn.session_age_s = (due - (self.connection.upgraded_at or due)) / NS
         turn.worker_concurrency = len(census().transports)
-        if self._spending is not None:
-            self._spending.begun(turn)
+        self._spending.begun(turn)
         return turn
 
     # Living on.
@@ -390,8 +384,7 @@ class Line:
             census().turns += 1
             turn.message = self.connection.one_line(turn.message)
             self._logbook.add(turn)
-            if self._spending is not None:
-                self._spending.ended(turn)
+            self._spending.ended(turn)
             self._on_turn(turn)
         if self._on_limits is not None and self.recorder.rate_limits is not None:
             self._on_limits(*self.recorder.rate_limits)
@@ -411,15 +404,3 @@ class Line:
             return True
         late_at = self._microphone.late_at if self._microphone else 0
         return late_at >= turn.due_at or hub_watch().stalled_since(turn.due_at)
-
-
-def _limits(workload: Workload) -> Limits:
-    limits = workload.timeouts
-    return Limits(
-        detection=int(limits.detection * NS),
-        first_audio=int(limits.first_audio * NS),
-        stall=int(limits.stall * NS),
-        response=int(limits.response * NS),
-        tool=int(limits.tool * NS),
-        patience=None if workload.patience is None else int(workload.patience * NS),
-    )

@@ -13,6 +13,7 @@ import msgspec
 from harness.audio import PCM16, PCMA, PCMU, AudioFormat
 from harness.cost import Prices, load_prices
 from harness.durations import Distribution, parse_distribution, parse_duration
+from harness.limits import Limits
 
 __all__ = [
     "OPTIONS",
@@ -23,6 +24,8 @@ __all__ = [
     "Workload",
     "parse_workload",
 ]
+
+NS = 1_000_000_000
 
 DIALECTS = ("auto", "openai", "azure", "azure-preview", "beta")
 TURN_DETECTION = ("none", "server_vad", "semantic_vad")
@@ -90,6 +93,19 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     prices: Prices | None = None  # None: the shipped table
     free: tuple[str, ...] = ()  # hosts that cost nothing, whatever they are called
     timeouts: Timeouts = Timeouts()
+
+    @property
+    def limits(self) -> Limits:
+        """How long a turn may wait for what."""
+        limits = self.timeouts
+        return Limits(
+            detection=int(limits.detection * NS),
+            first_audio=int(limits.first_audio * NS),
+            stall=int(limits.stall * NS),
+            response=int(limits.response * NS),
+            tool=int(limits.tool * NS),
+            patience=None if self.patience is None else int(self.patience * NS),
+        )
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):

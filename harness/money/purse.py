@@ -182,12 +182,12 @@ class Spending:
     What one call spends from a purse.
 
     Args:
-        purse: Its process's.
+        purse: Its process's; ``None``: it may cost what it will.
         notify: Wakes the caller.
 
     """
 
-    def __init__(self, purse: Purse, notify: Callable[[], None]) -> None:
+    def __init__(self, purse: Purse | None, notify: Callable[[], None]) -> None:
         self._purse = purse
         self._notify = notify
         self._next: Ticket | None = None  # of the turn that is about to begin
@@ -196,14 +196,18 @@ class Spending:
     def ask(self, number: int) -> Ticket:
         """Reserve for the next turn, the one of this number in its session."""
         self.drop()
-        self._next = self._purse.reserve(number, self._notify)
+        if self._purse is None:
+            self._next = Ticket(number, 0.0, self._notify)
+            self._next.granted = True
+        else:
+            self._next = self._purse.reserve(number, self._notify)
         return self._next
 
     def drop(self) -> None:
         """There is no next turn."""
-        if self._next is not None:
+        if self._next is not None and self._purse is not None:
             self._purse.cancel(self._next)
-            self._next = None
+        self._next = None
 
     def begun(self, turn: Turn) -> None:
         """The next turn has begun."""
@@ -215,6 +219,8 @@ class Spending:
         """A turn has ended, with its cost if that is known; without a response it has none."""
         usd = turn.cost_usd if turn.response_ids else 0.0
         ticket = self._running.pop(turn.turn, None)
+        if self._purse is None:
+            return
         if ticket is not None:
             self._purse.settle(ticket, usd)
         elif usd:
@@ -223,8 +229,10 @@ class Spending:
     def close(self, late_usd: float) -> None:
         """The session is over; some of what it cost was told only after its turns had ended."""
         self.drop()
-        for ticket in self._running.values():
+        running, self._running = self._running, {}
+        if self._purse is None:
+            return
+        for ticket in running.values():
             self._purse.settle(ticket, None)
-        self._running.clear()
         if late_usd:
             self._purse.charge(late_usd)

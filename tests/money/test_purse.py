@@ -275,6 +275,16 @@ def test_what_nobody_asked_for_and_what_came_late_is_spent_too():
     assert purse.spent == pytest.approx(0.05)
 
 
+def test_without_a_budget_every_turn_may_begin():
+    spending = Spending(None, nobody)
+
+    for number in range(3):
+        assert spending.ask(number).granted
+        spending.begun(turn(number))
+        spending.ended(turn(number, usd=1e6))
+    spending.close(late_usd=1e6)
+
+
 def test_a_call_that_ends_keeps_nothing_reserved():
     _, purse = alone(1.0)
     spending = Spending(purse, nobody)
