@@ -47,6 +47,7 @@ def main() -> None:
             while True:
                 call.say(said)
 
+    Sweeper().start()
     window = run(job, talk, _watched(directory))
     directory.close()
     leave_recorded(job, window, directory.path)
@@ -54,12 +55,10 @@ def main() -> None:
 
 @contextmanager
 def _watched(directory: RunDirectory) -> Iterator[None]:
-    monitor, sweeper = HealthMonitor(directory.on_health), Sweeper()
-    sweeper.start()
+    monitor = HealthMonitor(directory.on_health)
     monitor.start()
     yield
     monitor.stop()
-    sweeper.stop()
 
 
 if __name__ == "__main__":
