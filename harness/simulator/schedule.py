@@ -45,7 +45,7 @@ class Schedule:
         """Wake ``sleeper`` at ``due``, ns."""
         heapq.heappush(self._entries, (due, next(self._order), sleeper))
         if len(self._entries) > 4 * len(self._present) + _KEPT:
-            self._forget_the_gone()
+            self._tidy()
         if due < self._timer_due:
             self._set_timer(due)
 
@@ -59,10 +59,17 @@ class Schedule:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _forget_the_gone(self) -> None:
-        """Sessions that ended long before they would have expired."""
-        self._entries = [entry for entry in self._entries if entry[2] in self._present]
-        heapq.heapify(self._entries)
+    def _tidy(self) -> None:
+        """
+        Forget those who are gone, and all but the first time of each who is there.
+
+        Whoever is woken asks anew: a session that is woken in each of its turns asks each time for
+        the hour at which it expires.
+        """
+        first: dict[Sleeper, tuple[int, int, Sleeper]] = {}
+        for entry in sorted(self._entries):
+            first.setdefault(entry[2], entry)
+        self._entries = [entry for entry in first.values() if entry[2] in self._present]
 
     def _set_timer(self, due: int) -> None:
         self.stop()

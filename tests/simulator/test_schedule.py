@@ -53,6 +53,27 @@ def test_whoever_has_gone_is_forgotten():
     assert len(woken) < 2000
 
 
+def test_who_asks_for_the_same_hour_again_and_again_is_tidied_up_after_seldom():
+    tidied = []
+
+    class Counting(Schedule):
+        def _tidy(self):
+            super()._tidy()
+            tidied.append(len(self._entries))
+
+    async def ask():
+        sleepers = [Sleeper([]) for _ in range(10)]
+        schedule, hour = Counting(sleepers), time.monotonic_ns() + 3_600_000 * MS
+        for n in range(20_000):
+            schedule.add(sleepers[n % 10], hour + n)
+        schedule.stop()
+
+    asyncio.run(ask())
+
+    assert set(tidied) == {10}
+    assert len(tidied) < 20
+
+
 def test_nobody_is_woken_after_the_end():
     woken = []
 
