@@ -37,7 +37,7 @@ test: .venv/ready .venv/k8s .venv/agents/ready ## everything CI runs: style, typ
 
 soak-kill: .venv/ready ## whoever is killed, nothing is lost: ten times in a row
 	@for n in 1 2 3 4 5 6 7 8 9 10; do \
-		echo "soak-kill $$n"; $(BIN)/python -m pytest -q -m kill || exit 1; \
+		echo "soak-kill $$n"; $(BIN)/python -m pytest -q -n 2 -m kill || exit 1; \
 	done
 
 check: .venv/ready ## the fast part, before every commit

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from harness.verdict import exit_code
+
 ROOT = Path(__file__).parent.parent
 LOCUSTFILE = ROOT / "locustfiles" / "realtime.py"
 LISTENING = re.compile(rb"listening on (ws://\S+)")
@@ -80,6 +82,11 @@ class Locust(Running):
 
     def read(self, name):
         return json.loads((self.run / name).read_text())
+
+    @property
+    def judged(self):
+        """The exit code that its summary asks for: a busy machine may not keep pace."""
+        return exit_code(self.read("summary.json"))
 
     @property
     def heard(self):

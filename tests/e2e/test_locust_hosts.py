@@ -86,7 +86,7 @@ def test_a_worker_told_to_stop_and_then_the_end_lose_nothing(swarm, free_port):
     first, second = swarm.workers
     first.process.send_signal(signal.SIGTERM)
 
-    assert swarm.master.wait() == 0, swarm.master.text
+    assert swarm.master.wait() == swarm.master.judged, swarm.master.text
     assert [first.wait(), second.wait(10)] == [0, 0]
     run = swarm.master.read("run.json")
     assert run["lost_workers"] == []

@@ -37,7 +37,7 @@ def test_forked_workers_leave_what_one_process_leaves(folder, simulator, two_wor
     target = simulator(*QUICK_ANSWERS)
     arguments = (*two_workers, "-u", 5, "-r", 5, "-t", "6s", "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK) as locust:
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
         run, turns = locust.read("run.json"), locust.lines("turns")
         assert locust.read("summary.json")["outcomes"] == {"completed": len(turns)}
@@ -64,7 +64,7 @@ def test_a_signal_ends_all_processes_together_with_every_turn(
         pids = group(locust.process.pid) if everyone else [locust.process.pid]
         for pid in pids:
             os.kill(pid, signal.SIGINT if everyone else signal.SIGTERM)
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
         wait_until(lambda: not group(locust.process.pid), 20)
         turns = locust.lines("turns")
@@ -78,7 +78,7 @@ def test_autostart_and_autoquit_end_as_a_headless_run_does(folder, simulator, tw
     web = ("--web-host", "127.0.0.1", "--web-port", free_port())
     start = ("--autostart", "--autoquit", 0, "-u", 4, "-r", 4, "-t", "4s")
     with Locust(folder, *two_workers, *web, *start, "--host", target.url, *QUICK) as locust:
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
         wait_until(lambda: not group(locust.process.pid), 10)
         assert locust.read("summary.json")["turns"] == len(locust.lines("turns"))
@@ -100,7 +100,7 @@ def test_a_shape_that_is_over_ends_the_swarm(folder, simulator, two_workers):
     )
     arguments = (*two_workers, "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK, locustfile=shaped) as locust:
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
         assert locust.read("run.json")["users_max"] == 4
         assert {turn["caller"] for turn in locust.lines("turns")} == {1, 2, 3, 4}
@@ -118,7 +118,7 @@ def test_the_master_serves_what_its_workers_serve_each_for_themselves(
         locust.wait_for_turns(4)
         wait_until(lambda: turns_total(port) == sum(map(turns_total, (port + 1, port + 2))) > 0, 30)
         locust.process.terminate()
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
 
 def turns_total(port):
@@ -140,7 +140,7 @@ def test_a_worker_told_to_stop_ships_its_last_turns(folder, simulator, two_worke
         os.kill(workers_of(locust)[0], signal.SIGTERM)
         locust.wait_for(r"Worker .* quit")
         locust.process.terminate()
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
         assert locust.read("run.json")["lost_workers"] == []
         target.process.terminate()
