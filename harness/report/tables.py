@@ -17,7 +17,7 @@ __all__ = ["write_tables"]
 
 def write_tables(directory: Path, run: Run, summary: Mapping[str, Any]) -> list[str]:
     """
-    Write turns, sessions, tools, metrics and workers; those without a row are left out.
+    Write turns, sessions, tools, metrics, workers and a search's steps; those without a row are left out.
 
     Durations are seconds, ``t`` seconds since the run began.
 
@@ -37,6 +37,7 @@ def write_tables(directory: Path, run: Run, summary: Mapping[str, Any]) -> list[
         "tools": run.tools,
         "metrics": pd.DataFrame(_metric_rows(summary["metrics"])),
         "workers": _flat(pd.DataFrame(summary["workers"])),
+        "capacity": _flat(pd.DataFrame((summary["capacity"] or {}).get("steps", []))),
     }
     written = []
     for name, frame in tables.items():

@@ -74,7 +74,8 @@ class CapacityShape(LoadTestShape):
         self._watch()
         wanted = self._search.tick(time(), self.runner.user_count)
         if wanted is None or self._is_over():
-            self._options.run_time = None  # when its shape is over, Locust waits for that once more
+            if self._options.headless:  # its shape is over: Locust would wait for that once more
+                self._options.run_time = None
             return None
         given = float(self._options.spawn_rate or 1)
         return wanted, max(given, abs(wanted - self.runner.user_count) / RAMP)

@@ -63,7 +63,7 @@ def test_the_run_is_judged_by_what_it_found_not_by_what_it_overloaded(run, summa
 
 
 def test_terminal_page_and_markdown_say_it(run, summary, capsys, tmp_path):
-    main(["report", str(run), "--markdown", str(tmp_path / "report.md")])
+    main(["report", str(run), "--markdown", str(tmp_path / "report.md"), "--tables", str(tmp_path)])
 
     said = " ".join(capsys.readouterr().out.split())
     text = summary["capacity"]["text"]
@@ -71,6 +71,9 @@ def test_terminal_page_and_markdown_say_it(run, summary, capsys, tmp_path):
     assert text.replace("<", "&lt;") in (run / "report.html").read_text()
     assert 'id="plot-capacity"' in (run / "report.html").read_text()
     assert text.split(" at p95")[0] in (tmp_path / "report.md").read_text()
+    steps = (tmp_path / "capacity.csv").read_text().splitlines()
+    assert len(steps) == 1 + len(summary["capacity"]["steps"])
+    assert steps[0].startswith('"callers","kind","holds"')
 
 
 @pytest.mark.parametrize(
