@@ -17,7 +17,7 @@ __all__ = ["write_tables"]
 
 def write_tables(directory: Path, run: Run, summary: Mapping[str, Any]) -> list[str]:
     """
-    Write turns, sessions, tools, metrics, workers and a search's steps; those without a row are left out.
+    Write turns, sessions, tools, metrics, workers, a search's steps; none that has no row.
 
     Durations are seconds, ``t`` seconds since the run began.
 
