@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--each", type=int, default=500, help="With --master: sessions of a worker")
     add("--scenarios", type=int, default=4, help="With --master: that callers play")
     add("--report", action="store_true", help="What the report of a long run takes, instead")
-    add("--turns", type=_numbers, default=[1_000_000, 2_000_000], help="With --report: sizes")
+    add("--turns", type=_numbers, default=[2_500_000, 5_000_000], help="With --report: sizes")
     add("--simulator", action="store_true", help="What the simulated endpoint costs, instead")
     add("--capacity", action="store_true", help="Searches for a capacity that is known, instead")
     add("--comparisons", type=int, metavar="SEEDS", help="How often comparisons err, instead")

@@ -27,14 +27,11 @@ def open_sessions(sessions: pd.DataFrame, until: float) -> pd.DataFrame:
     opened = sessions.loc[
         upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended"), ["t", "t_end"]
     ]
-    starts = opened["t"].to_numpy(dtype=float)
-    ends = opened["t_end"].fillna(until).to_numpy(dtype=float)
-    changes = pd.Series(
-        np.concatenate([np.ones(len(starts)), -np.ones(len(ends))]),
-        index=np.concatenate([starts, ends]),
-    )
-    steps = changes.groupby(level=0).sum().cumsum()
-    return pd.DataFrame({"t": steps.index.to_numpy(), "sessions": steps.to_numpy(dtype=np.int64)})
+    starts = np.sort(opened["t"].to_numpy(dtype=float))
+    ends = np.sort(opened["t_end"].fillna(until).to_numpy(dtype=float))
+    instants = np.unique(np.concatenate([starts, ends]))
+    begun, over = (np.searchsorted(each, instants, side="right") for each in (starts, ends))
+    return pd.DataFrame({"t": instants, "sessions": begun - over})
 
 
 def open_at(steps: pd.DataFrame, t: np.ndarray) -> np.ndarray:
