@@ -89,7 +89,7 @@ def test_markdown_says_verdict_figures_and_objectives(tmp_path, capsys):
 
 
 def test_what_is_of_one_run_takes_one(tmp_path, capsys):
-    path = str(write_run(tmp_path, [answered()]))
+    paths = [str(write_run(tmp_path / name, [answered()])) for name in ("a", "b")]
 
-    assert main(["report", path, path, "--png", str(tmp_path / "png")]) == 2
+    assert main(["report", *paths, "--png", str(tmp_path / "png")]) == 2
     assert "are of one run: name one" in capsys.readouterr().err
