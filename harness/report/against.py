@@ -8,6 +8,7 @@ import pandas as pd
 from harness.report import series
 from harness.report.concurrency import concurrency_of
 from harness.report.load import Run
+from harness.report.theme import coloured
 
 __all__ = ["against_plots"]
 
@@ -38,12 +39,7 @@ def _chart(frame: pd.DataFrame, title: str) -> Any:
         .encode(
             alt.X("x:Q", title=title, axis=alt.Axis(tickMinStep=1), scale=alt.Scale(zero=False)),
             alt.Y("ttfa:Q", title="time to first audio, s", axis=alt.Axis(tickCount=5)),
-            color=alt.Color(
-                "quantile:N",
-                title=None,
-                scale=alt.Scale(domain=list(series.LINES)),
-                legend=alt.Legend(values=[q for q in series.LINES if q in drawn]),
-            ),
+            color=coloured("quantile", series.LINES, drawn),
             tooltip=[
                 "quantile:N",
                 alt.Tooltip("ttfa:Q", format=".3f", title="ttfa, s"),

@@ -12,7 +12,7 @@ from harness.report.against import against_plots
 from harness.report.capacity_plot import capacity_plot
 from harness.report.concurrency import open_sessions
 from harness.report.load import Run
-from harness.report.theme import specification
+from harness.report.theme import coloured, specification
 from harness.slo import Objective
 
 __all__ = ["TITLES", "plots"]
@@ -128,12 +128,7 @@ def _lines(lines: pd.DataFrame, time: alt.X, y: alt.Y, tooltip: Sequence[Any]) -
     drawn = set(lines.dropna()["quantile"])
     if not drawn:
         return []
-    colour = alt.Color(
-        "quantile:N",
-        title=None,
-        scale=alt.Scale(domain=list(series.LINES)),
-        legend=alt.Legend(values=[q for q in series.LINES if q in drawn]),
-    )
+    colour = coloured("quantile", series.LINES, drawn)
     line = alt.Chart(lines).mark_line(strokeWidth=2, interpolate="monotone", point={"size": 24})
     return [line.encode(time, y, color=colour, tooltip=[*tooltip, "quantile:N"])]
 
@@ -173,12 +168,7 @@ def _outcomes(run: Run) -> Any:
             _time(run).bin("binned"),
             _y("turns:Q", "turns begun", whole=True, stack="zero"),
             x2="t_end:Q",
-            color=alt.Color(
-                "outcome:N",
-                title=None,
-                scale=alt.Scale(domain=list(COLOURED)),
-                legend=alt.Legend(values=present),
-            ),
+            color=coloured("outcome", COLOURED, present),
             order="order:Q",
             tooltip=["outcome:N", "turns:Q", alt.Tooltip("t:Q", title="from, s")],
         )
@@ -234,12 +224,7 @@ def _segments(frame: pd.DataFrame, groups: Sequence[str], height: int) -> Any:
         .encode(
             alt.X("seconds:Q", title="seconds to the first audible sample", stack="zero"),
             alt.Y("group:N", title=None, sort=list(groups), axis=alt.Axis(labelLimit=160)),
-            color=alt.Color(
-                "segment:N",
-                title=None,
-                scale=alt.Scale(domain=list(SEGMENTS)),
-                legend=alt.Legend(values=[s for s in SEGMENTS if s in set(frame["segment"])]),
-            ),
+            color=coloured("segment", SEGMENTS, set(frame["segment"])),
             order="order:Q",
             tooltip=["segment:N", alt.Tooltip("seconds:Q", format=".3f"), "what:N"],
         )

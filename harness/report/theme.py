@@ -1,18 +1,30 @@
-"""Plots outside of the page: with its colours, as PNG."""
+"""What plots have in common: their colours, in the page and, as PNG, outside of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import vl_convert
 
-__all__ = ["picture", "specification"]
+__all__ = ["coloured", "picture", "specification"]
 
 CSS = Path(__file__).with_name("page.css")
 WIDTH = 900  # pixels of the plot
 SCALE = 2
+
+
+def coloured(field: str, domain: Collection[str], present: Collection[str]) -> alt.Color:
+    """A field's colours: the same in every plot, explained where they are present."""
+    explained = [value for value in domain if value in present]
+    return alt.Color(
+        f"{field}:N",
+        title=None,
+        scale=alt.Scale(domain=list(domain)),
+        legend=alt.Legend(values=explained) if explained else None,
+    )
 
 
 def specification(chart: Any) -> dict[str, Any]:

@@ -88,6 +88,13 @@ def test_markdown_says_verdict_figures_and_objectives(tmp_path, capsys):
     assert "a\\|b 10" in said
 
 
+def test_a_run_of_a_single_turn_has_its_pictures_too(tmp_path):
+    path, pictures = write_run(tmp_path, [answered()]), tmp_path / "png"
+
+    assert main(["report", str(path), "--quiet", "--png", str(pictures)]) == 0
+    assert {"ttfa", "outcomes", "distribution"} <= {each.stem for each in pictures.iterdir()}
+
+
 def test_what_is_of_one_run_takes_one(tmp_path, capsys):
     paths = [str(write_run(tmp_path / name, [answered()])) for name in ("a", "b")]
 
