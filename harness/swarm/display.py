@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from harness import __version__
 from harness.sinks.tally import Labels, Tally, merge
+from harness.swarm.audience import Audience
+from harness.swarm.exchange import Exchange
+from harness.swarm.guard import OvershootGuard
 from harness.swarm.headline import Row, headline
 from harness.swarm.live import Progress, percentile
+from harness.swarm.recording import Recording
 from harness.swarm.rows import VOICE
-
-if TYPE_CHECKING:
-    from harness.swarm.front import FrontStation
+from harness.swarm.treasury import Treasury
 
 __all__ = ["BUSY", "Display"]
 
@@ -23,16 +25,39 @@ ENDING = ("cleanup", "stopping")
 """Those in which their calls are heard out."""
 
 
+class Shown(Protocol):
+    """What is read of the station whose run it is; see ``FrontStation``."""
+
+    environment: Any
+    runner: Any
+    recording: Recording | None
+    beginning: bool
+    started: float
+    lasts: float | None
+    guard: OvershootGuard
+    treasury: Treasury | None
+    exchange: Exchange | None
+    audience: Audience
+
+    def count(self) -> Tally:
+        """What was counted so far."""
+        ...
+
+    def workers(self) -> dict[str, int]:
+        """How many workers are in which state."""
+        ...
+
+
 class Display:
     """
-    Figures of a station's run, read whenever somebody looks.
+    Figures of a run, read whenever somebody looks.
 
     Args:
-        station: That process; nothing is changed there.
+        station: Whose run it is; nothing is changed there.
 
     """
 
-    def __init__(self, station: FrontStation) -> None:
+    def __init__(self, station: Shown) -> None:
         self._station = station
         self._runner = station.runner
 

@@ -30,7 +30,7 @@ from harness.swarm.messages import (
 from harness.swarm.ramp import open_ramp
 from harness.swarm.relay import KEY
 from harness.swarm.rows import LocustRows
-from harness.swarm.setup import SetupError, warm_up
+from harness.swarm.setup import Setup, SetupError, warm_up
 from harness.swarm.share import Share
 from harness.swarm.station import Station, say, wait_until
 from harness.swarm.treasury import open_purse
@@ -131,8 +131,7 @@ class WorkerStation(Station):
 
     def begin(self) -> None:
         """The master starts a run: let users begin."""
-        self._keep_rest()
-        self.trouble, self.crowd, self._share = "", None, None
+        self._leave_run()
         announced = getattr(self.options, ANNOUNCEMENT, None)
         if announced is None:
             self.abandon("the master does not run realtime-harness")
@@ -142,9 +141,21 @@ class WorkerStation(Station):
         except SetupError as error:
             self.abandon(str(error))
             return
-        share = self._share = Share(announced["run"], self.name, self.runner.send_message)
-        share.announce()
-        self.crowd = Crowd(
+        self._share = Share(announced["run"], self.name, self.runner.send_message)
+        self._share.announce()
+        self.crowd = self._new_crowd(self._share, setup)
+        self.crowd.begin()
+
+    def _leave_run(self) -> None:
+        """Be done with the run before, though its end may not have been heard of here."""
+        if self.crowd is not None and self._share is not None and not self._share.ended:
+            self.crowd.end()
+            self._share.end()
+        self._keep_rest()
+        self.trouble, self.crowd, self._share = "", None, None
+
+    def _new_crowd(self, share: Share, setup: Setup) -> Crowd:
+        return Crowd(
             run=share.run,
             worker=self.name,
             setup=setup,
@@ -158,7 +169,6 @@ class WorkerStation(Station):
             purse=open_purse(setup, share.claim),
             ramp=open_ramp(setup, share.counting.tally),
         )
-        self.crowd.begin()
 
     def end(self) -> None:
         """All users have ended: report at once, Locust's next report may come too late."""
