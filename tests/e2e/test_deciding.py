@@ -81,7 +81,7 @@ def test_a_slower_release_is_told_from_the_one_before(folder, simulator, capsys)
     runs = []
     for ttfa in ("200ms", "280ms"):
         target = simulator("--answer", "300ms", "--ttfa", ttfa)
-        arguments = ("-u", 12, "-r", 12, "-t", "12s", "--host", target.url)
+        arguments = ("-u", 24, "-r", 24, "-t", "9s", "--host", target.url)
         with Locust(folder, "--headless", *arguments, *QUICK_CALLS) as locust:
             assert locust.wait() == 0, locust.text
             runs.append(str(locust.run.resolve()))

@@ -27,7 +27,7 @@ def test_drift_with_age_gaps_and_the_time_of_tools_are_told_as_they_were_set(fol
         *("--stall-rate", "0.4", "--stall", "700ms", "--tool-rate", "0"),
     )
     tools = ("--tool-rate", "0.2", "--tool-latency", "300ms")
-    arguments = ("-u", 24, "-r", 24, "-t", "26s", "--turns", 6, "--host", target.url)
+    arguments = ("-u", 32, "-r", 32, "-t", "16s", "--turns", 6, "--host", target.url)
 
     summary = summary_of(folder, *arguments, *tools)
 
@@ -45,7 +45,7 @@ def test_drift_with_age_gaps_and_the_time_of_tools_are_told_as_they_were_set(fol
 
 
 def test_the_knee_is_told_where_it_is(folder, simulator):
-    """Forty callers, two more each second, of an endpoint that makes eight answers at a time."""
+    """Forty callers, three more each second, of an endpoint that makes eight answers at a time."""
     target = simulator("--ttfa", "200ms", "--answer", "900ms", "--capacity", "8")
     says = next(u for u in load_corpus(None).utterances if u.name == "menu")
     true = knee(
@@ -58,7 +58,7 @@ def test_the_knee_is_told_where_it_is(folder, simulator):
     )
 
     summary = summary_of(
-        folder, "-u", round(1.6 * true), "-r", 2, "-t", "36s", "--turns", 8, "--host", target.url
+        folder, "-u", round(1.6 * true), "-r", 3, "-t", "22s", "--turns", 8, "--host", target.url
     )
 
     load = finding(summary, "load")
