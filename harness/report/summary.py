@@ -175,7 +175,7 @@ def _counts(run: Run) -> dict[str, Any]:
 
 def _tally(values: "pd.Series[Any]") -> dict[str, int]:
     """How often each value stands there, the most frequent first."""
-    counts = values.dropna().astype(str).value_counts()
+    counts = values.value_counts()
     return {str(value): int(n) for value, n in counts.items() if n}
 
 
