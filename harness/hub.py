@@ -7,7 +7,7 @@ them nothing else could be read or sent; waiting inside the poll is no stall.
 
 import os
 from collections import deque
-from time import monotonic_ns
+from time import monotonic_ns, thread_time_ns
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -24,8 +24,8 @@ STALL_NS = 20_000_000
 EXACT_NS = 2_000_000
 """A mark with no more uncertainty than this counts as exact."""
 
-WAITED_NS, GATHERED_NS = 200_000, 2_000
-"""A poll that took longer found nothing at first, and had to wait: in all, and for each socket."""
+WAITED_NS = 200_000
+"""A poll that was idle for longer than this found nothing at first, and had to wait."""
 
 STALLS_KEPT = 1024
 
@@ -66,6 +66,7 @@ class HubWatch:
         self.read_lag, self.frame_lateness, self.hub_lag = _three()
         self.internal_errors = 0
         self._reads, self._most_reads = 0, ROOM
+        self._cpu_ns = self._gathering = 0
         self._prepare = hub.loop.prepare(ref=False, priority=AFTER_GREENLETS)
         self._check = hub.loop.check(ref=False, priority=BEFORE_ALL_ELSE)
         self._prepare.start(self._poll_begins)
@@ -85,8 +86,7 @@ class HubWatch:
         woke as soon as there was something, proves that nothing was there before; otherwise it
         may have come at any time since the poll before. ``EXACT_NS`` and less is told as 0.
         """
-        longest = WAITED_NS + GATHERED_NS * self._most_reads
-        waited = self.polled_at - self._poll_began > longest
+        waited = self.polled_at - self._poll_began - self._gathering > WAITED_NS
         prompt = self.polled_at - stamp <= EXACT_NS
         earliest = self.polled_at if waited and prompt else self._polled_before
         slack = stamp - earliest
@@ -123,6 +123,7 @@ class HubWatch:
         self._check.close()
 
     def _poll_begins(self) -> None:
+        self._cpu_ns = thread_time_ns()
         now = self._poll_began = monotonic_ns()
         if now - self.polled_at >= STALL_NS:
             self.stalls.append((self.polled_at, now))
@@ -136,6 +137,9 @@ class HubWatch:
             # been there before it.
             self._most_reads = max(self._most_reads, reads + 1)
         self.polled_at = monotonic_ns()
+        # To tell of hundreds of sockets takes longer than a short wait.
+        long = self.polled_at - self._poll_began > WAITED_NS
+        self._gathering = thread_time_ns() - self._cpu_ns if long else 0
 
 
 def _three() -> tuple[LagHistogram, LagHistogram, LagHistogram]:

@@ -89,14 +89,14 @@ def test_a_stall_counts_while_it_lasts(watch):
 def test_slack_is_how_much_earlier_a_merged_message_may_have_come(
     watch, before, began, polled, stamp, slack
 ):
-    watch._polled_before, watch._poll_began = before * MS, began * MS
+    watch._polled_before, watch._poll_began, watch._gathering = before * MS, began * MS, 0
     watch.polled_at = round(polled * MS)
 
     assert watch.slack(round(stamp * MS)) == slack * MS
 
 
 def test_a_poll_that_had_much_to_gather_did_not_wait(watch):
-    watch._polled_before, watch._poll_began, watch._most_reads = 0, 30 * MS, 300
+    watch._polled_before, watch._poll_began, watch._gathering = 0, 30 * MS, 600_000
     watch.polled_at = 30 * MS + 700_000
 
     assert watch.slack(30 * MS) == 30 * MS
@@ -107,7 +107,7 @@ def test_a_poll_that_told_of_as_many_as_it_can_leaves_slack_back_to_the_one_befo
         for _ in range(reads):
             watch.read_lag.add(0)
         watch._poll_ends()
-        watch.polled_at = watch._poll_began = at * MS
+        watch.polled_at, watch._poll_began, watch._gathering = at * MS, at * MS, 0
 
     poll_at(10, 1)
     poll_at(60, 1)
