@@ -1,16 +1,29 @@
 """Who follows a run while it lasts: objectives, shown and perhaps the end of it, and a search."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from harness.options import Workload
 from harness.outlook import Outlook, Outlooks
 from harness.slo import parse_slo
 from harness.swarm.headline import Row
 from harness.swarm.onlookers import Onlookers
-from harness.swarm.searching import CapacityShape
 
-__all__ = ["Audience"]
+__all__ = ["Audience", "Searching"]
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A shape that decides by objectives of its own: ``CapacityShape``."""
+
+    @property
+    def progress(self) -> str:
+        """What it is at, in a line."""
+        ...
+
+    def check(self, slo: str) -> str:
+        """Raise ``ValueError`` if it can't use such objectives."""
+        ...
 
 
 class Audience:
@@ -41,10 +54,10 @@ class Audience:
         self.onlookers = Onlookers(anchors)
 
     @property
-    def _shape(self) -> CapacityShape | None:
+    def _shape(self) -> Searching | None:
         """The search for a capacity, if that is what is run."""
         shape = self._environment.shape_class
-        return shape if isinstance(shape, CapacityShape) else None
+        return shape if isinstance(shape, Searching) else None
 
     def check(self, slo: object) -> None:
         """
