@@ -85,14 +85,14 @@ def test_code_that_burns_makes_turns_suspect_and_leaves_no_mark_wrong_unawares(s
     assert max(unexplained) <= LATEST
 
 
-def test_a_blocked_hub_is_suspect_and_its_marks_are_uncertain(simulator, sound):
+def test_a_blocked_hub_is_suspect_and_its_marks_are_uncertain(simulator):
     seen = observe(simulator, during=burn)
 
     assert seen.level is not Level.VALID
     assert {"suspect_turns", "frame_lateness", "read_lag"} <= seen.struck
     assert all(Flag.SUSPECT in turn.flags for turn in seen.turns)
     assert any(turn.uncertainty for turn in seen.turns)
-    assert median(seen.late_speech) > median(sound.late_speech)
+    assert max(seen.late_speech) > 5 * MS  # half of the time nothing can be sent, up to 50 ms long
     assert sum(second.stalls for second in seen.health) >= 10
 
 
