@@ -5,7 +5,8 @@ How many concurrent calls an endpoint carries before its callers notice.
 
 ``-u`` is the most that may call at once. It calls more and more until an objective breaks, looks
 whether the endpoint recovers, and closes in on the largest number at which all objectives hold.
-Who hangs up calls again at once, so that there are as many calls as users.
+Who hangs up calls again at once, so that there are as many calls as users; who was refused, a
+second later.
 """
 
 from locust import constant, task
@@ -14,13 +15,14 @@ from harness.swarm import CapacityShape, RealtimeUser
 
 
 class Caller(RealtimeUser):
-    wait_time = constant(0)
+    wait_time = constant(1)  # seconds after a call that never came about
 
     @task
     def talk(self):
-        with self.call() as call:
-            for _ in range(call.workload.turns):
-                call.say()
+        while True:
+            with self.call() as call:
+                for _ in range(call.workload.turns):
+                    call.say()
 
 
 class Capacity(CapacityShape):

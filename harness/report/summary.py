@@ -120,7 +120,13 @@ def _judgements(
         run = held
         summary = _counts(run) | {"audio_gaps": _audio_gaps(run)}
         summary["metrics"] = _metrics(run, objectives)
-    return [_judged(run, objective, summary) for objective in objectives]
+    judged = [_judged(run, objective, summary) for objective in objectives]
+    decided = {each.text for each in (searched_objectives(run) or ())} if held else set()
+    # The search's own test needs fewer turns than a percentile does.
+    return [
+        {**each, "met": True} if each["met"] is None and each["objective"] in decided else each
+        for each in judged
+    ]
 
 
 def _judged(run: Run, objective: Objective, summary: Mapping[str, Any]) -> dict[str, Any]:

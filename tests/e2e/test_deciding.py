@@ -36,7 +36,7 @@ def test_the_largest_number_that_may_call_is_the_end_of_a_search(folder, simulat
     )
     arguments = ("-u", 8, "-r", 8, "--host", target.url, "--slo", "ttfa:p50<5s", *QUICK_CALLS)
     with Locust(folder, "--headless", *arguments, locustfile=small) as locust:
-        assert locust.wait() in (0, 2), locust.text  # 2: a busy machine may answer too few
+        assert locust.wait() == 0, locust.text
 
         capacity = locust.read("summary.json")["capacity"]
         assert (capacity["calls"], capacity["at_least"], capacity["ended"]) == (8, True, "most")
