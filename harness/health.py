@@ -112,12 +112,12 @@ class HealthMonitor:
             return
         assert self._watchdog is not None
         assert self._delay is not None
+        _monitors().clear()  # first: others run while the greenlets end, and may stop it too
         gevent.killall(self._greenlets)
         self._watchdog.stop()
         last = self.take()
         self._collections.stop()
         self._delay.close()
-        _monitors().clear()
         self._on_health(last)
 
     def _beat(self) -> None:

@@ -121,6 +121,13 @@ def test_a_monitor_that_was_stopped_leaves_nothing_that_polls(seconds):
             gevent.sleep(0.01)
 
 
+def test_two_who_stop_it_at_once_get_one_last_record(monitor, seconds):
+    with gevent.Timeout(20):
+        gevent.joinall([gevent.spawn(monitor.stop), gevent.spawn(monitor.stop)])
+
+    assert len(seconds) == 1
+
+
 def test_it_can_begin_again(monitor, seconds):
     monitor.stop()
     monitor.start()

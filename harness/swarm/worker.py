@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 import msgspec
+from gevent.lock import RLock
 from locust.runners import STATE_CLEANUP, STATE_INIT
 
 from harness.money.ledger import Grant
@@ -51,6 +52,7 @@ class WorkerStation(Station):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._share: Share | None = None  # of the newest run
+        self._ending = RLock()
         self._leaving = False
         self._master_lost = False
         self._server: MetricsServer | None = None
@@ -172,6 +174,10 @@ class WorkerStation(Station):
 
     def end(self) -> None:
         """All users have ended: report at once, Locust's next report may come too late."""
+        with self._ending:  # Ctrl-C and the master's word come together: the second waits
+            self._end()
+
+    def _end(self) -> None:
         # Else Locust sleeps as long once more before it tells the master that it is ready.
         self.environment.stop_timeout = 0
         share = self._share

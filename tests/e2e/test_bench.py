@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CLIENTS = ["worker+tls", "picows+tls", "websocket-client"]
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = pytest.mark.e2e
 
 
 def bench(*options):
