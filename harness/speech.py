@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.audio import PCM16, to_int16
+from harness.cache import cache_folder
 from harness.child import ChildError, run_module
 from harness.corpus import CorpusError, Entry, Utterance, load_utterances
-from harness.voice import cache_folder, find_voice
+from harness.voice import find_voice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

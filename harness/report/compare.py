@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from harness.cache import write_whole
 from harness.errors import CommandError
 from harness.report.command import read_run
 from harness.report.compare_page import headline, render_comparison
 from harness.report.compare_plots import comparison_plots
 from harness.report.comparison import Comparison, Tolerance, compare_runs
-from harness.report.files import write_whole
 from harness.report.templates import render_markdown
 from harness.report.terminal import print_comparison
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jinja2
 import vl_convert
 
 from harness import __version__
+from harness.cache import cache_folder, kept
 from harness.report import words
 
 __all__ = ["render_markdown", "render_page"]
@@ -63,6 +65,7 @@ def _templates() -> jinja2.Environment:
 
 @cache
 def _library() -> str:
-    """Vega, Vega-Lite and vegaEmbed for a script element."""
-    bundle: str = vl_convert.javascript_bundle(_EXPORT)
+    """Vega, Vega-Lite and vegaEmbed for a script element; to bundle them takes a second."""
+    place = cache_folder("vega") / f"{version('vl-convert-python')}.js"
+    bundle = kept(place, lambda: vl_convert.javascript_bundle(_EXPORT).encode()).decode()
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
