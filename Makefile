@@ -33,7 +33,8 @@ test: .venv/ready .venv/k8s .venv/agents/ready ## everything CI runs: style, typ
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -m alone
-	@$(BIN)/python -m pytest -n 6 --dist worksteal -m "not alone"
+	@$(BIN)/python -m pytest -n 3 -m calm
+	@$(BIN)/python -m pytest -n 6 --dist worksteal -m "not alone and not calm"
 
 soak-kill: .venv/ready ## whoever is killed, nothing is lost: ten times in a row
 	@for n in 1 2 3 4 5 6 7 8 9 10; do \

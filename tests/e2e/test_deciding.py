@@ -15,7 +15,7 @@ QUICK_CALLS = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turn
 QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
 
 
-@pytest.mark.alone  # what breaks is a latency
+@pytest.mark.calm  # what breaks is a latency
 def test_two_workers_find_between_which_numbers_of_calls_a_known_knee_lies():
     (found,) = search_all(QUICK, 1)
 

@@ -6,7 +6,7 @@ from locusts import Locust
 from bench.knee import Crowd, knee
 from harness.corpus import load_corpus
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = [pytest.mark.e2e, pytest.mark.calm]
 
 QUICK = ("--corpus", "say", "--listen", "done", "--pause", "50ms")
 
