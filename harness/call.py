@@ -117,7 +117,6 @@ class Call(Line):
         return self._corpus.idle_frames(format, self.workload.frame_ms)
 
     def _connected(self) -> None:
-        super()._connected()
         self._ends_at = monotonic_ns() + int((self._length or 0.0) * NS)
         if self.workload.speaks_first:
             self.greet()

@@ -8,6 +8,7 @@ are sent by the pacer, events are folded in the hub.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from types import TracebackType
@@ -54,7 +55,7 @@ class CallEnded(Exception):
     """The session is gone, or the caller is to stop; every turn that began has been recorded."""
 
 
-class Line:
+class Line(ABC):
     """A session with its turns, tools and microphone; ``Call`` says what goes over it."""
 
     def __init__(
@@ -136,12 +137,13 @@ class Line:
             raise
         self._open_microphone()
 
+    @abstractmethod
     def _connected(self) -> None:
         """Do what the call begins with."""
 
+    @abstractmethod
     def _idle_frames(self, format: AudioFormat) -> tuple[bytes, ...]:
         """What an open microphone sends while nobody speaks."""
-        raise NotImplementedError
 
     def _open_microphone(self) -> None:
         session, workload = self.connection.session, self.workload

@@ -41,6 +41,8 @@ def test_young_garbage_goes_at_once(sweeper):
         while young() is not None:
             gevent.sleep(YOUNG_S)
 
+    assert young() is None
+
 
 def test_old_garbage_goes_when_many_sessions_have_ended(sweeper, circle):
     for _ in range(ENDED_SESSIONS):

@@ -123,7 +123,8 @@ def test_a_monitor_that_was_stopped_leaves_nothing_that_polls(seconds):
 
 def test_two_who_stop_it_at_once_get_one_last_record(monitor, seconds):
     with gevent.Timeout(20):
-        gevent.joinall([gevent.spawn(monitor.stop), gevent.spawn(monitor.stop)])
+        stops = [gevent.spawn(monitor.stop), gevent.spawn(monitor.stop)]
+        gevent.joinall(stops, raise_error=True)
 
     assert len(seconds) == 1
 

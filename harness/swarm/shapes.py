@@ -1,5 +1,6 @@
 """Locust's load shapes over the schedules of ``stages.py``: a locustfile subclasses one of them."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
@@ -42,9 +43,8 @@ class PlannedShape(LoadTestShape):
         super().__init__()  # type: ignore[no-untyped-call]
         self._plan: Stages | None = None
 
-    def stages(
-        self, load: Load, *, users: int, rate: float, seconds: float | None
-    ) -> Stages:  # pragma: no cover - each shape has its own
+    @abstractmethod
+    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """
         How many users there are when.
 
@@ -58,7 +58,6 @@ class PlannedShape(LoadTestShape):
             ValueError: If that can't be.
 
         """
-        raise NotImplementedError
 
     def plan(self, values: Mapping[str, Any]) -> Stages:
         """

@@ -36,7 +36,7 @@ def test_promtool_accepts_the_rules():
 
 @promtool
 def test_promtool_accepts_the_configuration():
-    run("promtool", "check", "config", str(PROMETHEUS / "prometheus.yml"))
+    assert "SUCCESS" in run("promtool", "check", "config", str(PROMETHEUS / "prometheus.yml"))
 
 
 @promtool

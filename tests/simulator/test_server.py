@@ -323,12 +323,15 @@ def test_it_speaks_tls_when_it_has_a_certificate(tmp_path):
 def test_it_makes_a_certificate_when_asked_to(tmp_path):
     with running_simulator("--tls", str(tmp_path / "authority.pem"), "--ttfa", "0s") as simulator:
         trust = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+        heard = []
 
         async def talk(client):
-            await client.until("session.created")
+            heard.append((await client.until("session.created"))["type"])
 
         with_client(simulator.url, talk, ssl=trust)
         with_client(simulator.url.replace("127.0.0.1", "localhost"), talk, ssl=trust)
+
+    assert heard == ["session.created", "session.created"]
 
 
 def test_metrics_are_the_totals_in_the_words_of_prometheus(simulator):

@@ -13,4 +13,4 @@ assert "num_users" in first
 
 def test_a_step_of_a_ramp_makes_no_parser_for_every_option():
     # In a process of its own: Locust patches the one that imports it.
-    subprocess.run([sys.executable, "-c", STEP], check=True)
+    assert subprocess.run([sys.executable, "-c", STEP], check=False).returncode == 0
