@@ -86,7 +86,9 @@ class HubWatch:
         woke as soon as there was something, proves that nothing was there before; otherwise it
         may have come at any time since the poll before. ``EXACT_NS`` and less is told as 0.
         """
-        waited = self.polled_at - self._poll_began - self._gathering > WAITED_NS
+        # What was there when the poll began was not waited for, however long the poll took.
+        long = self.polled_at - self._poll_began - self._gathering > WAITED_NS
+        waited = long and stamp >= self._poll_began
         prompt = self.polled_at - stamp <= EXACT_NS
         earliest = self.polled_at if waited and prompt else self._polled_before
         slack = stamp - earliest
