@@ -22,6 +22,7 @@ SHORT = Queries(window="1m", keep=PER_RUN)
 MIDDLE = Queries(window="5m", keep=PER_RUN)
 LONG = Queries(window="15m", keep=PER_RUN)
 JOB = Queries(window="1m", keep=("job",))
+SCHEDULE = Queries(window="5m", keep=("job",))
 WORKER = Queries(window="1m", keep=("job", "worker"))
 
 ENOUGH_TURNS = 20  # in a window, before a share of them says anything
@@ -148,6 +149,14 @@ def _swarm() -> Iterator[Alert]:
         summary="Users run, but no turn ends",
         description="{{ $value }} users run and no turn ended for minutes: look at Timeouts by "
         "phase and at the workers' logs.",
+    )
+    yield Alert(
+        name="RealtimeCallsBlocked",
+        expr=f"{SCHEDULE.increase('calls_blocked')} / {SCHEDULE.increase('calls_due')} > 0.01",
+        wait="30s",
+        summary="{{ $value | humanizePercentage }} of due calls find no idle caller",
+        description="Fewer calls came than the schedule wanted in the last 5 minutes, so the "
+        "endpoint is spared. Give more users (-u), or see why calls take so long.",
     )
 
 
