@@ -12,6 +12,7 @@ from harness.simulator.tool_choice import Dice, ToolUse, choose_tools
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Collection
 
     from harness.simulator.config import ResponseParams, SessionConfig
     from harness.simulator.settings import Settings
@@ -47,6 +48,7 @@ def draw_answer(
     age: float,
     followup: bool,
     said: str,
+    servers: Collection[str] = (),
 ) -> Answer:
     """
     The answer to one request.
@@ -59,12 +61,15 @@ def draw_answer(
         age: Of the session, seconds.
         followup: Whether a tool's output is what is answered.
         said: Text of the newest message, where the caller may ask for a tool by its name.
+        servers: Labels of the MCP servers whose tools are known.
 
     """
     first_ns = round((settings.ttfa.sample(rng) + settings.drift * age / 60) * 1e9)
     phrase, deltas = _draw_phrase(settings, rng)
     dice = Dice(rng.random(), rng.random(), rng.random())
-    tools = choose_tools(settings, config, params, dice, followup=followup, said=said)
+    tools = choose_tools(
+        settings, config, params, dice, followup=followup, said=said, servers=servers
+    )
     if tools:
         phrase, deltas = _filler(settings) if dice.filler < settings.filler_rate else (phrase, 0)
     most = params.max_output_tokens or config.max_output_tokens

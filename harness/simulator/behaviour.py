@@ -196,7 +196,7 @@ class SimulatedSession:
             case CancelResponse():
                 self._responses.cancel(event.response_id, at)
             case UpdateSession():
-                self._configure(updated(self._config, event.session))
+                self._configure(updated(self._config, event.session), at)
             case CreateItem():
                 self._create_item(event, at)
             case RetrieveItem():
@@ -208,7 +208,7 @@ class SimulatedSession:
             case TruncateItem():
                 self._truncate(event)
 
-    def _configure(self, config: SessionConfig) -> None:
+    def _configure(self, config: SessionConfig, at: int) -> None:
         if config.audio.output.voice != self._config.audio.output.voice and (
             self._conversation.has_spoken
         ):
@@ -217,6 +217,7 @@ class SimulatedSession:
         self._config = config
         self._listening.configure(config)
         self._place.say("session.updated", session=self._resource())
+        self._responses.servers.meet(config.tools, at)
 
     def _create_item(self, event: CreateItem, at: int) -> None:
         wire = checked_item(event.item, self._place.new_item_id())
@@ -227,6 +228,8 @@ class SimulatedSession:
         self._place.add_item(Item(wire), event.previous_item_id)
         if is_output:
             self._responses.got_tool_output(at)
+        elif wire["type"] == "mcp_approval_response":
+            self._responses.servers.decide(wire, at)
         elif wire.get("role") == "user":
             self._responses.heard_text()
 

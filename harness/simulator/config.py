@@ -237,6 +237,8 @@ def _convert(raw: object, to: type[_Config], within: str) -> _Config:
     for index, tool in enumerate(config.tools or ()):
         if tool.get("type", "function") == "function" and not isinstance(tool.get("name"), str):
             raise missing(f"{within}.tools[{index}].name")
+        if tool.get("type") == "mcp" and not isinstance(tool.get("server_label"), str):
+            raise missing(f"{within}.tools[{index}].server_label")
     return config
 
 

@@ -167,6 +167,20 @@ class Conversation:
             for item in self._items.values()
         )
 
+    def has(self, item_id: str, type: str) -> bool:
+        """Whether there is an item of this id and type."""
+        item = self._items.get(item_id)
+        return item is not None and item.wire["type"] == type
+
+    def before(self, item_id: str) -> str | None:
+        """The id of the item before this one; ``None`` if it is the first, or gone."""
+        before = None
+        for each in self._items:
+            if each == item_id:
+                return before
+            before = each
+        return None
+
     def _find(self, item_id: str, code: str, param: str) -> Item:
         item = self._items.get(item_id)
         if item is None:

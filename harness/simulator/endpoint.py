@@ -90,9 +90,13 @@ class Endpoint:
         self.totals.struck(fault.label)
         self._note(fault.label, session_id, at)
 
-    def rng(self, session: int, response: int) -> random.Random:
-        """The randomness of one response: the same for the same seed, whatever else goes on."""
-        return random.Random(f"{self.settings.seed}/{session}/{response}")
+    def rng(self, session: int, what: int | str) -> random.Random:
+        """
+        The randomness of a response, by its number, or of an item, by its id.
+
+        The same for the same seed, whatever else goes on.
+        """
+        return random.Random(f"{self.settings.seed}/{session}/{what}")
 
     def track(self, phrase: int, format: AudioFormat) -> Track:
         """What a phrase sounds like in a format."""

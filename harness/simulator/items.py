@@ -42,7 +42,13 @@ class _FunctionCallOutput(_Item, tag="function_call_output", kw_only=True):
     output: str
 
 
-_Known = _Message | _FunctionCall | _FunctionCallOutput
+class _McpApprovalResponse(_Item, tag="mcp_approval_response", kw_only=True):
+    approval_request_id: str
+    approve: bool
+    reason: str | None = None
+
+
+_Known = _Message | _FunctionCall | _FunctionCallOutput | _McpApprovalResponse
 _OF_ROLE = {
     "user": ("input_text", "input_audio", "input_image"),
     "assistant": ("output_text", "output_audio"),
@@ -74,12 +80,10 @@ def checked_item(raw: dict[str, Any], new_id: str, within: str = "item") -> dict
                 raise Refusal(
                     "invalid_value", f"Invalid '{name}': {part.type!r} for {item.role}.", name
                 )
-    return {
-        "object": "realtime.item",
-        **raw,
-        "id": item.id if item.id is not None else new_id,
-        "status": "completed",
-    }
+    wire = {**raw, "id": item.id if item.id is not None else new_id}
+    if isinstance(item, _McpApprovalResponse):  # MCP's items have neither
+        return wire
+    return {"object": "realtime.item", **wire, "status": "completed"}
 
 
 def text_of(wire: dict[str, Any]) -> str:

@@ -102,6 +102,10 @@ GROUPS = {
         Option(flag="--tool-calls", parse=_whole(1, 100), metavar="N", shown="1", help="How many tools such a turn calls at once: from 1 to N; but one in a session with parallel_tool_calls false"),
         Option(flag="--filler-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of tool calls before which something is said: 'Let me see.'"),
     ),
+    "MCP servers, in sessions that have some": (
+        Option(flag="--mcp-delay", parse=parse_distribution, metavar="DIST", shown="300ms", help="What a server takes to list its tools, and to run one"),
+        Option(flag="--mcp-failure-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of these that fail"),
+    ),
     "What it can carry": (
         Option(flag="--capacity", parse=_whole(0, 100_000), metavar="N", shown="0", help="Responses made at a time: the others wait their turn; 0 is any number"),
         Option(flag="--requests-per-minute", parse=_whole(0, 10**9), metavar="N", shown="0", help="Responses in a minute, of all sessions; beyond it they fail as rate limited"),

@@ -65,33 +65,35 @@ class Output:
         """Begin a function call."""
         yield from self._begin(type="function_call", name=name, call_id=call_id, arguments="")
 
+    def open_mcp(self, type: str, arguments: str, **fields: str) -> Iterator[Out]:
+        """Begin a call of an MCP server's tool, or ask whether it may be called."""
+        yield from self._begin(type=type, arguments=arguments, **fields)
+        self.said = arguments
+
     def close(self, status: str) -> Iterator[Out]:
         """End the open item, if there is one, as far as it came."""
         if self._open is None:
             return
         item, place = self._open, self.place
-        item.wire["status"] = status
-        if item.wire["type"] == "function_call":
+        if "status" in item.wire:
+            item.wire["status"] = status
+        if "arguments" in item.wire:
             item.wire["arguments"] = self.said
         else:
             yield from self._close_content(item, place)
         del place["item_id"]
         yield self._event("response.output_item.done", **place, item=item.wire)
-        if not self._request.beside:
+        if not self._request.beside and item.wire["type"] != "mcp_call":  # done when it has run
             yield self._event(
                 "conversation.item.done", previous_item_id=self._before, item=item.wire
             )
         self._open = None
 
     def _begin(self, **fields: Any) -> Iterator[Out]:
-        item = Item(
-            {
-                "id": self._request.new_item_id(),
-                "object": "realtime.item",
-                "status": "in_progress",
-                **fields,
-            }
-        )
+        wire = {"id": self._request.new_item_id(), **fields}
+        if not fields["type"].startswith("mcp_"):
+            wire = {"object": "realtime.item", "status": "in_progress", **wire}
+        item = Item(wire)
         self._open, self.said = item, ""
         self.items.append(item)
         yield self._event(

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.simulator import response_resource
+from harness.simulator.mcp import McpCall
 from harness.simulator.outbound import Messages, Out, audio_delta_head
 from harness.simulator.output import Output
 
@@ -46,6 +47,7 @@ class Response:
         self._stamped = partial(messages.about, truth)
         self._audio_delta = messages.audio_delta
         self._output = Output(request, truth, messages)
+        self.mcp_calls: list[McpCall] = []  # to be run when it is complete
         self._next: tuple[bytes, int] | None = None  # head and index of the next audio delta
 
     def script(self) -> Script:
@@ -65,7 +67,7 @@ class Response:
             due += answer.offset(answer.deltas - 1, request.settings.pace_ns)
         for tool in answer.tools:
             yield from self._output.close("completed")
-            yield from self._call(tool, due)
+            yield from self._call_server(tool, due) if tool.server else self._call(tool, due)
         if answer.cut_short:
             yield from self.end("incomplete", "max_output_tokens")
         else:
@@ -158,6 +160,30 @@ class Response:
             arguments=tool.arguments,
         )
         self.truth.tool_calls += 1
+
+    def _call_server(self, tool: ToolUse, due: int) -> Iterator[int | Out]:
+        """A call of an MCP server's tool, and the request for approval if it needs one."""
+        output = self._output
+        fields = {"server_label": tool.server, "name": tool.name}
+        yield from output.open_mcp("mcp_call", "", **fields)
+        yield due
+        place, item, approval_id = output.place, output.open_item, None
+        for start in range(0, len(tool.arguments), _ARGUMENTS_PIECE):
+            piece = tool.arguments[start : start + _ARGUMENTS_PIECE]
+            output.said += piece
+            yield self._event("response.mcp_call_arguments.delta", **place, delta=piece)
+        yield self._stamped(
+            ("call_out",),
+            "response.mcp_call_arguments.done",
+            **place,
+            arguments=tool.arguments,
+        )
+        self.truth.tool_calls += 1
+        if tool.needs_approval:
+            yield from output.close("completed")
+            yield from output.open_mcp("mcp_approval_request", tool.arguments, **fields)
+            approval_id = item.wire["approval_request_id"] = output.open_item.id
+        self.mcp_calls.append(McpCall(item, place["output_index"], approval_id))
 
 
 def _stamps(index: int, first_audible: int | None) -> tuple[str, ...]:

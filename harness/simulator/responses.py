@@ -12,6 +12,7 @@ from harness.simulator.config import ResponseParams, SessionConfig
 from harness.simulator.conversation import Conversation, Item, Tokens, text_tokens
 from harness.simulator.faults import Fault, Scope
 from harness.simulator.items import checked_item, text_of
+from harness.simulator.mcp import McpServers
 from harness.simulator.outbound import Out
 from harness.simulator.place import Place
 from harness.simulator.refusal import Refusal
@@ -44,6 +45,7 @@ class Responses:
         self._tool_output_in: int | None = None
         self._owed = False  # an answer to what was said during another
         self._cached = Tokens()
+        self.servers = McpServers(place, self.got_tool_output)
 
     # What is there to answer.
 
@@ -60,7 +62,7 @@ class Responses:
         self._news, self._said = "idle", Said()
 
     def got_tool_output(self, at: int) -> None:
-        """A tool's output was read ``at``."""
+        """A tool's output was read, or is that of an MCP server, ``at``."""
         self._news, self._tool_output_in = "tool_followup", at
 
     # When they begin and end.
@@ -81,6 +83,7 @@ class Responses:
                 "Conversation already has an active response in progress. "
                 "Wait until the response is finished before creating a new one.",
             )
+        self.servers.meet(params.tools or (), at)
         self._begin(params, config, at)
 
     def create_unasked(self, config: SessionConfig, at: int) -> None:
@@ -186,6 +189,7 @@ class Responses:
             age=(at - place.began) / 1e9,
             followup=kind == "tool_followup",
             said=text_of(place.conversation.newest),
+            servers=self.servers.imported,
         )
         refused = endpoint.limits.admit(context.total, at)
         duration = 0 if refused else answer.duration(endpoint.settings.pace_ns)
@@ -214,6 +218,9 @@ class Responses:
             yield from struck(fault, response, rng)
             self._place.endpoint.capacity.release(response.request.slot)
         _, entry = self._running.pop(response.request.id)
+        if response.truth.status == "completed":
+            for call in response.mcp_calls:
+                self.servers.take(call, entry.due)
         if self._owed:
             self._owed = False
             self._begin(ResponseParams(), response.request.config, entry.due)

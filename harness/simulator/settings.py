@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tool_rate: float = 0.5  # share of turns that call a tool, when the session has tools
     tool_calls: int = 1  # that one response makes at most
     filler_rate: float = 0.0  # share of tool calls before which something is said
+    mcp_delay: Distribution = Distribution("fixed", 0.3)  # to list its tools, or to run one
+    mcp_failure_rate: float = 0.0  # share of these that fail
     beta: str = "asked"  # always, refused: what a client that asks for that shape gets
     seed: int = 1
     models: tuple[str, ...] = ()  # those that exist; none named: all do
