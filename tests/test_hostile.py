@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import random
-import tracemalloc
+import sys
 from itertools import islice
 
 import ga
@@ -46,6 +46,12 @@ def answers():
     yield ga.message("input_audio_buffer.speech_stopped", item_id="u", audio_end_ms=5)
     yield ga.message("input_audio_buffer.timeout_triggered", item_id="u")
     yield ga.committed()
+
+
+def blocks():
+    """Blocks of memory that objects hold; counted by the allocator as it goes, at no cost."""
+    gc.collect()
+    return sys.getallocatedblocks()
 
 
 class Victim:
@@ -110,24 +116,19 @@ def victim(request, monkeypatch):
 def test_a_hundred_thousand_hostile_messages_are_all_counted_and_none_is_fatal(victim):
     messages = mutated(2, MESSAGES // 2, list(answers()))
     kept = []
-    tracemalloc.start()
-    try:
-        for _ in range(10):
-            for n, message in enumerate(islice(messages, MESSAGES // 20)):
-                victim.hear(message)
-                if n % 20 == 0:
-                    victim.act()
-            gc.collect()
-            kept.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
+    for _ in range(10):
+        for n, message in enumerate(islice(messages, MESSAGES // 20)):
+            victim.hear(message)
+            if n % 20 == 0:
+                victim.act()
+        kept.append(blocks())
     session = victim.connection.session
 
     assert victim.received == MESSAGES // 2 + 2  # and those that configured the session
     odd = session.deviations["malformed"] + session.deviations["unknown_event"]
     assert victim.received - victim.events == odd > 0
     assert set(session.deviations) <= set(DEVIATION_KINDS)
-    assert max(kept[4:]) - kept[4] < 200_000
+    assert max(kept[4:]) - kept[4] < 2_000
     assert len(session.active) <= 64
     assert len(victim.connection.errors) <= 65
 
@@ -140,23 +141,18 @@ def test_a_hundred_thousand_hostile_messages_are_all_counted_and_none_is_fatal(v
 
 def test_names_that_are_never_heard_again_are_not_kept(victim):
     messages, kept = list(answers()), []
-    tracemalloc.start()
-    try:
-        for n in range(8_000):
-            victim.hear(rename(messages[n % len(messages)], f"new_{n}"))
-            victim.hear(ga.error(f"code_{n}"))
-            victim.hear(ga.message(f"event.of.the.future.{n}"))
-            if n % 20 == 0:
-                victim.act()
-            if n % 800 == 0:
-                victim.recorder.end(Outcome.CUT, None, victim.now)
-                victim.take()
-                gc.collect()
-                kept.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
+    for n in range(8_000):
+        victim.hear(rename(messages[n % len(messages)], f"new_{n}"))
+        victim.hear(ga.error(f"code_{n}"))
+        victim.hear(ga.message(f"event.of.the.future.{n}"))
+        if n % 20 == 0:
+            victim.act()
+        if n % 800 == 0:
+            victim.recorder.end(Outcome.CUT, None, victim.now)
+            victim.take()
+            kept.append(blocks())
 
-    assert max(kept[5:]) < max(kept[1:5]) + 100_000
+    assert max(kept[5:]) < max(kept[1:5]) + 1_000
     assert victim.received == 3 * 8_000 + 2
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from locusts import Locust
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = [pytest.mark.e2e, pytest.mark.calm]
 
 FRAME = 0.020
-BUSY = 0.250  # seconds that a message may wait on a busy machine; the median may not
+BUSY = 0.250  # seconds that a message may wait on a busy machine; most may not
 USERS = 20
 
 
@@ -48,6 +48,8 @@ def test_twenty_callers_are_measured_as_they_were_answered(folder, vad):
     assert all(-BUSY < error < BUSY for error in off)
     assert abs(statistics.median(off)) < 0.010
     if vad == "none":
-        lag = [turn["metrics"]["ttfa"] - turn["metrics"]["ttfa_commit"] for turn in turns]
-        assert all(0 <= seconds <= FRAME + 0.001 for seconds in lag)
+        lag = sorted(turn["metrics"]["ttfa"] - turn["metrics"]["ttfa_commit"] for turn in turns)
+        assert lag[0] >= 0
+        assert lag[len(lag) * 9 // 10] <= FRAME + 0.001
+        assert lag[-1] <= FRAME + BUSY
     assert {session["deviations"] == {} for session in locust.lines("sessions")} == {True}

@@ -12,7 +12,7 @@ from locusts import Locust
 
 from harness.report.words import percentile
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = [pytest.mark.e2e, pytest.mark.calm]
 
 CALLERS, ENOUGH = 40, 230
 LIMIT = 1.5  # seconds until a caller gives up waiting for the first audio
