@@ -12,7 +12,7 @@ import msgspec
 from harness.attribution import Attribution
 from harness.audio import AudioFormat, first_audible
 from harness.cost import merge_usage
-from harness.open_turn import OVER, Role, Round, Track
+from harness.open_turn import OVER, OpenTurn, Role, Round, Track
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
     ArgumentsDelta,
@@ -20,6 +20,7 @@ from harness.realtime.events import (
     AudioDelta,
     BufferCommitted,
     Error,
+    ErrorDetails,
     IdleTimeout,
     InputTranscript,
     Item,
@@ -112,7 +113,7 @@ class Answers(Attribution):
         o.received += duration
         if track.role is Role.PREMATURE:
             return False
-        o.last_delta = at
+        o.last_delta, o.last_delta_slack = at, uncertainty
         if o.interrupted_at is not None:
             self.stale_ns += duration
             o.overtalk(duration)
@@ -267,7 +268,8 @@ class Answers(Attribution):
         if track.role in (Role.ANSWER, Role.FOLLOW_UP):
             o.final = response
             self._mark(o, "done", at, uncertainty, again=True)
-        o.playback.pause()
+        if track.role is not Role.PREMATURE:
+            o.playback.pause()
         return True
 
     def _input_transcript(self, event: InputTranscript, at: int, uncertainty: int) -> bool:
@@ -289,17 +291,22 @@ class Answers(Attribution):
     def _error(self, event: Error, at: int, uncertainty: int) -> bool:
         """An error ends a turn only if it refuses what the turn asked for."""
         error = event.error
-        if error is None or not self._open:
+        if error is None or error.kind == "conversation_already_has_active_response":
             return True
-        o = self._open[-1]
-        waiting = o.speech_end is not None and not o.tracks and o.final is None
-        hopeless = not error.event_id and ServerError(error).closes_the_door
-        refused = hopeless or error.event_id in o.asked
-        if waiting and refused and error.kind != "conversation_already_has_active_response":
+        o = self._refused(error)
+        if o is not None and o.asks:
             o.final = Response(status="failed", status_details=StatusDetails(error=error))
             o.turn.marks.setdefault("done", at)
-            o.follow_up_at = None
+            if self._follow_up is o:
+                o.follow_up_at = self._follow_up = None
         return True
+
+    def _refused(self, error: ErrorDetails) -> OpenTurn | None:
+        """The turn that asked for what an error refuses; the newest, if that is everything."""
+        if error.event_id:
+            return next((o for o in self._open if error.event_id in o.asked), None)
+        hopeless = self._open and ServerError(error).closes_the_door
+        return self._open[-1] if hopeless else None
 
 
 _FOLD: dict[type, Callable[[Answers, Any, int, int], bool]] = {

@@ -54,6 +54,12 @@ class Attribution:
         self._open.append(OpenTurn(turn, Playback(self.buffer), vad=self.vad))
         return turn
 
+    def start_over(self) -> None:
+        """Know nothing of the session before: another may name its responses alike."""
+        self._tracks.clear()
+        self._newest = self._commit_at = self._follow_up = None
+        self._idle = False
+
     def _created(self, event: ResponseCreated, at: int, uncertainty: int) -> bool:
         response_id = event.response.id if event.response else None
         if response_id is None:
@@ -124,6 +130,7 @@ class Attribution:
         if o is not None and o.speech_end is not None and at >= o.speech_end and o.answer is None:
             o.detected = at
             self._mark(o, "detected", at, uncertainty, again=True)
+            self._answers_next(o)
         return True
 
     def _committed(self, event: BufferCommitted, at: int, uncertainty: int) -> bool:
@@ -138,7 +145,14 @@ class Attribution:
             if alone and at >= o.speech_end:
                 o.detected = at
                 self._mark(o, "detected", at, uncertainty)
+                self._answers_next(o)
         return True
+
+    def _answers_next(self, o: OpenTurn) -> None:
+        """Expect no follow-up any more of a turn that this one talked over."""
+        if self._follow_up is not None and self._follow_up is not o:
+            self._follow_up.follow_up_at = None
+            self._follow_up = None
 
     def _idle_timeout(self, event: IdleTimeout, at: int, uncertainty: int) -> bool:
         self._idle = True
@@ -155,3 +169,5 @@ class Attribution:
         marks[name] = at
         if uncertainty:
             o.turn.uncertainty[name] = uncertainty
+        elif again:
+            o.turn.uncertainty.pop(name, None)

@@ -262,7 +262,8 @@ class Call(Line):
     def _stop_answer(self) -> None:
         """Talk over what plays, push to talk: cancel it."""
         at = monotonic_ns()
-        if self.connection.session.active and self.recorder.responding:
+        responds = self.connection.session.active and self.recorder.responding
+        if responds or self.recorder.going_on:
             at = self._send(CancelResponse()) or at
             self.recorder.cancelled(at)
         self._talk_over(at)

@@ -223,6 +223,7 @@ class Line(ABC):
         self._hung_up = self._over = False
         self._deferred = None
         self._toolbox.forget()
+        self.recorder.start_over()
         self._dial()
 
     def _mute(self) -> None:
@@ -347,7 +348,7 @@ class Line(ABC):
         turn = self._deferred
         if turn is None or self._toolbox.waits_for(turn):
             return
-        if turn.outcome is None:
+        if self.recorder.goes_on(turn):
             self._request(turn)
         else:
             self._deferred = None

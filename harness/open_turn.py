@@ -67,8 +67,18 @@ class OpenTurn:
 
     __slots__ = (
         *("arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
-        *("interrupted_at", "items", "last_delta", "heard_from", "output_at", "playback"),
-        *("received", "rounds", "speech_end", "texts", "tracks", "turn", "answer", "premature"),
+        *("interrupted_at", "items", "last_delta", "last_delta_slack", "heard_from", "output_at"),
+        *(
+            "playback",
+            "received",
+            "rounds",
+            "speech_end",
+            "texts",
+            "tracks",
+            "turn",
+            "answer",
+            "premature",
+        ),
         *("loops", "vad"),
     )
 
@@ -91,6 +101,7 @@ class OpenTurn:
         self.asked: set[str] = set()  # event ids of what asked for an answer
         self.interrupted_at: int | None = None
         self.last_delta: int | None = None
+        self.last_delta_slack = 0  # nanoseconds by which that may be too late
         self.received = 0  # nanoseconds of audio, heard or not
         self.items: list[tuple[str, int, int]] = []  # item, content index, its start in the audio
         self.heard_from: int | None = None  # position in the audio of the first audible sample
@@ -109,9 +120,17 @@ class OpenTurn:
         """Whether nothing more is expected on the wire."""
         if self.speech_end is None or any(t.role is not Role.PREMATURE for t in self.tracks):
             return False
+        if self.follow_up_at is not None:
+            return False
         if self.loops or (self.interrupted_at is not None and self.answer is not None):
             return True
-        return self.final is not None and not self.unanswered_calls and self.follow_up_at is None
+        return self.final is not None and not self.unanswered_calls
+
+    @property
+    def asks(self) -> bool:
+        """Whether it has asked for a response, and none runs."""
+        waits = self.final is None or self.follow_up_at is not None
+        return waits and self.speech_end is not None and not self.tracks
 
     def over_at(self, *, hear_out: bool) -> int:
         """When a settled turn closes: heard out, or complete on the wire."""
@@ -241,6 +260,9 @@ class OpenTurn:
         turn.phase, turn.code, turn.message = phase, code, self._message()
         marks = turn.marks
         marks["last_delta"] = self.last_delta
+        if self.last_delta_slack:
+            turn.uncertainty["last_delta"] = self.last_delta_slack
+        self._forget_unheard()
         if playback.received:
             marks["playback_end"] = playback.ends_at
             turn.audio_heard_s = playback.heard(playback.ends_at) / NS
@@ -257,6 +279,13 @@ class OpenTurn:
         self._flag(outcome)
         turn.outcome = outcome
         return turn
+
+    def _forget_unheard(self) -> None:
+        """Take back a first sound that was to play when playback had been stopped."""
+        audible, stopped = self.turn.marks.get("first_audible"), self.playback.stopped_at
+        if audible is not None and stopped is not None and stopped < audible:
+            self.turn.marks["first_audible"] = None
+            self.turn.uncertainty.pop("first_audible", None)
 
     def flag(self, flag: Flag) -> None:
         """Note something remarkable, once."""
@@ -280,6 +309,8 @@ class OpenTurn:
         first_audio = marks.get("first_audio")
         if origin is None or end is None or first_audio is None:
             return {}
+        if self.turn.kind is Kind.UNSOLICITED:
+            return {}  # nobody waited for it
         chain: list[tuple[str, int | None]] = [
             ("detect", self.detected),
             ("create", marks.get("created")),

@@ -18,6 +18,7 @@ from harness.open_turn import OpenTurn
 from harness.realtime.client_events import TruncateItem
 from harness.realtime.events import (
     BufferCommitted,
+    Error,
     Malformed,
     Response,
     ResponseCreated,
@@ -116,6 +117,8 @@ class TapedRecorder(TurnRecorder):
             response_id = event.response.id if event.response else None
         elif hasattr(event, "response_id"):
             response_id = event.response_id
+        elif isinstance(event, Error) and event.error is not None and event.error.event_id:
+            return None, event  # about what any of them asked for
         else:
             return (self._open[-1].turn if self._open else None), event
         track = self._tracks.get(response_id) or self._newest

@@ -90,6 +90,7 @@ class TurnRecorder(Answers):
         call.answered_at, call.outcome, call.valid = at, outcome, valid
         o.output_at = turn.marks["tool_output"] = at
         turn.marks.pop("answer_audio", None)  # what came before the last output was no answer
+        turn.uncertainty.pop("answer_audio", None)
         o.rounds[-1].output = at
 
     def talk_over(self, at: int) -> list[TruncateItem]:
@@ -102,6 +103,8 @@ class TurnRecorder(Answers):
         """
         cuts = []
         for o in self._open:
+            if o.settled and o.over_at(hear_out=self.hear_out) <= at:
+                continue  # heard out: it only has not been closed yet
             if o.interrupted_at is None and o.answer is not None and o.speech_end is not None:
                 cuts.append(o.truncation(at))
                 o.interrupted_at = o.turn.marks["barge_in"] = at
@@ -112,7 +115,7 @@ class TurnRecorder(Answers):
     def cancelled(self, at: int) -> None:
         """``response.cancel`` was written."""
         for o in self._open:
-            if o.tracks:
+            if o.tracks or o.follow_up_at is not None:
                 o.turn.marks["cancel"] = at
 
     # What time does.
@@ -132,7 +135,7 @@ class TurnRecorder(Answers):
         Close what is over by ``now``: heard out, or waited for in vain.
 
         Returns:
-            The outcomes of those that were given up.
+            The outcomes of those that were given up, but not of those talked over before.
 
         """
         given_up = []
@@ -141,9 +144,11 @@ class TurnRecorder(Answers):
             if o.settled and o.over_at(hear_out=self.hear_out) <= now:
                 self._close(o, *o.verdict(), now=now)
             elif limit is not None and limit.at <= now:
-                given_up.append(limit.outcome)
-                cancelled = o.interrupted_at is not None
-                outcome = Outcome.CANCELLED if cancelled else limit.outcome
+                outcome = limit.outcome
+                if o.interrupted_at is not None:
+                    outcome = Outcome.CANCELLED
+                else:
+                    given_up.append(outcome)
                 self._close(o, outcome, None, limit.phase, now=now)
         return given_up
 
@@ -193,6 +198,11 @@ class TurnRecorder(Answers):
     def responding(self) -> bool:
         """Whether a response of an open turn is being made."""
         return any(o.tracks for o in self._open)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether a turn was asked to go on after our tools' outputs, and does not yet."""
+        return self._follow_up is not None
 
     def goes_on(self, turn: Turn) -> bool:
         """Whether its answer is to go on after our tools' outputs."""

@@ -716,6 +716,37 @@ def test_a_turn_that_calls_tools_without_end_fails_as_a_loop_and_the_next_goes_o
     assert "tool_loop" in LISTED_CODES
 
 
+def test_who_talks_over_a_tool_call_does_not_ask_for_what_follows_it(monkeypatch):
+    line = Line(monkeypatch, tools=[double], listen="playback")
+    *made, _ = calls("a", name="double", arguments='{"n": 1}')
+    line.answer([made[0], ga.audio_delta(b"\x10\x27" * 48_000), *made[1:]], ga.answer("resp_2"))
+    line.partner.answers["response.cancel"] = lambda _: [ga.response_done(status="cancelled")]
+    with line.call as call:
+        first = call.say("Yes, please.", listen=0.1)
+        second = call.say("Yes, please.")
+
+    assert [called.outcome for called in first.tools] == ["ok"]
+    assert (first.outcome, first.response_ids) == (Outcome.CANCELLED, ["resp_1"])
+    assert (second.flags, second.response_ids) == ([], ["resp_2"])
+    assert line.partner.names.count("response.create") == 2
+
+
+def test_who_talks_over_what_a_tool_s_output_was_to_lead_to_cancels_it(monkeypatch):
+    line = Line(monkeypatch, tools=[double], listen="playback")
+    made, sound = calls("a", name="double", arguments='{"n": 1}'), b"\x10\x27" * 48_000
+    line.answer([made[0], ga.audio_delta(sound), *made[1:]], [], ga.answer("resp_3"))
+    line.partner.answers["response.cancel"] = lambda _: [
+        ga.response_created("resp_2"),
+        ga.response_done("resp_2", status="cancelled"),
+    ]
+    with line.call as call:
+        first = call.say("Yes, please.", listen=0.1)
+        second = call.say("Yes, please.")
+
+    assert (first.outcome, first.response_ids) == (Outcome.CANCELLED, ["resp_1", "resp_2"])
+    assert (second.flags, second.response_ids) == ([], ["resp_3"])
+
+
 def test_the_simulated_tool_fails_as_often_as_asked(monkeypatch):
     line = Line(monkeypatch, tool_choice="auto", tool_failure_rate="1", tool_latency="0s")
     line.answer(calls("a"), ga.answer("resp_2"))

@@ -240,6 +240,18 @@ def test_a_response_while_the_caller_speaks_is_premature_and_gives_no_ttfa():
     assert turn.response_ids == ["r1", "r2"]
 
 
+def test_the_end_of_a_premature_response_is_no_break_in_the_answer():
+    script = Script(vad=True)
+    turn = script.recorder.begin(Kind.SPEECH, due=0, at=0)
+    script.hear((50, STOPPED), (60, created("early")))
+    script.recorder.spoken(turn, ms(100), 0.1)
+    script.hear((150, STOPPED), (180, created()), (200, audio(100)))
+    script.hear((250, done("early", "cancelled")), (1000, audio(100)), (1010, done()))
+    script.until(9000)
+
+    assert turn.gaps == [pytest.approx(0.6)]
+
+
 def test_an_answer_to_an_early_commit_is_premature_even_after_the_caller_finished():
     script = Script(vad=True)
     turn = script.recorder.begin(Kind.SPEECH, due=0, at=0)
@@ -398,7 +410,85 @@ def test_first_audio_stands_still_while_our_own_tool_runs():
     assert script.recorder.limit().at == ms(100 + 1000 + 5000)
 
 
+def asked_to_go_on(**settings):
+    """A turn whose filler plays from 0.3 s to 3.3 s, asked at 0.8 s to go on after a tool."""
+    script = Script(**settings)
+    turn = script.say(0, 100)
+    if script.vad:
+        script.hear((150, STOPPED))
+    script.hear(
+        *((180, created()), (200, audio(3000)), (250, calls("look_up")), (260, arguments())),
+        (270, done()),
+    )
+    script.recorder.requests.clear()
+    script.recorder.tool_answered(turn, "c1", at=ms(800), outcome="ok", valid=True)
+    script.recorder.requested(turn, ms(800), "go on")
+    return script
+
+
+def test_an_endpoint_that_refuses_to_go_on_after_a_tool_ends_the_turn_at_once():
+    script = asked_to_go_on()
+    script.hear((900, error("rate_limit_exceeded", "go on")))
+    (turn,) = script.until(4000)
+
+    assert (turn.outcome, turn.code) == (Outcome.RATE_LIMITED, "rate_limit_exceeded")
+    assert turn.marks["playback_end"] == ms(3300)
+
+
+def test_a_follow_up_asked_for_before_the_caller_cut_in_is_not_the_next_turn_s():
+    script = asked_to_go_on()
+    script.recorder.cancelled(ms(810))
+    script.recorder.talk_over(ms(810))
+    following = script.recorder.begin(Kind.SPEECH, due=ms(810), at=ms(810))
+    assert script.until(820) == []
+    script.hear((850, created("r2")), (900, audio(100, response="r2")))
+    script.hear((950, done("r2", "cancelled")))
+    script.finish_saying(following, 1500)
+    script.hear((1600, created("r3")), (1700, audio(100, response="r3")), (1750, done("r3")))
+    cut, turn = script.until(4000)
+
+    assert (cut.outcome, cut.response_ids) == (Outcome.CANCELLED, ["r1", "r2"])
+    assert cut.metrics["audio_leaked"] == pytest.approx(0.1)
+    assert (turn.response_ids, turn.flags) == (["r3"], [])
+    assert turn.ttfa == pytest.approx(0.2)
+
+
+def test_a_follow_up_that_never_comes_leaves_the_next_turn_its_own_answer():
+    script = asked_to_go_on(vad=True)
+    script.recorder.talk_over(ms(810))
+    script.say(810, 1500)
+    script.hear((1600, STOPPED), (1610, created("r3")))
+    script.hear((1700, audio(100, response="r3")), (1750, done("r3")))
+    cut, turn = script.until(4000)
+
+    assert (cut.outcome, cut.response_ids) == (Outcome.CANCELLED, ["r1"])
+    assert turn.response_ids == ["r3"]
+    assert turn.ttfa == pytest.approx(0.2)
+
+
 # Talking over it.
+
+
+def test_an_answer_heard_out_can_not_be_talked_over_though_its_turn_has_not_closed_yet():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(500)), (500, done()))
+    assert script.recorder.talk_over(ms(1001)) == []
+    (turn,) = script.until(1001)
+
+    assert (turn.outcome, turn.flags) == (Outcome.COMPLETED, [])
+
+
+def test_who_waits_in_vain_for_the_end_of_what_was_talked_over_gives_up_no_answer():
+    script = Script(vad=True)
+    script.say(0, 100)
+    script.hear((150, STOPPED), (180, created()), (200, audio(3000)))
+    script.recorder.talk_over(ms(1000))
+    script.say(1000, 9000)
+    given_up = script.recorder.advance(ms(8500))
+
+    assert [turn.outcome for turn in script.recorder.finished] == [Outcome.CANCELLED]
+    assert given_up == []
 
 
 def test_a_barge_in_cancels_and_tells_how_much_was_heard():
@@ -666,6 +756,45 @@ def test_the_uncertainty_of_a_mark_is_kept():
     assert turn.uncertainty == {"first_audio": ms(3), "first_audible": ms(3)}
 
 
+def test_the_uncertainty_of_a_mark_is_that_of_its_last_instant():
+    script = Script(vad=True)
+    turn = script.say(0, 100)
+    script.recorder.receive(STOPPED, ms(150), ms(9))
+    script.recorder.receive(STOPPED, ms(250))
+    script.hear((300, created()), (400, audio(100)))
+    script.recorder.receive(audio(100), ms(410), ms(5))
+    script.hear((420, done()))
+    script.until(9000)
+
+    assert turn.marks["detected"] == ms(250)
+    assert turn.marks["last_delta"] == ms(410)
+    assert turn.uncertainty == {"last_delta": ms(5)}
+
+
+def test_a_sound_that_was_to_play_when_the_line_was_dead_was_not_audible():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(500)))
+    (turn,) = script.over(450, Outcome.DISCONNECTED)
+
+    assert turn.ttfa == pytest.approx(0.3)
+    assert turn.metrics["ttfa_audible"] is None
+    assert (turn.segments, turn.audio_heard_s) == ({}, 0.0)
+
+
+def test_another_session_may_name_its_responses_alike():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(100)), (410, done()))
+    script.until(1000)
+    script.recorder.start_over()
+    script.say(2000, 2100)
+    script.hear((2300, created()), (2400, audio(100)), (2410, done()))
+    turns = script.until(9000)
+
+    assert [turn.ttfa for turn in turns] == [pytest.approx(0.3)] * 2
+
+
 def test_the_transcript_is_the_words_of_all_deltas():
     (turn,) = hold(
         (300, created()),
@@ -703,6 +832,7 @@ def test_any_order_of_events_gives_whole_turns(vad, steps, over):
         measure(turn)
         assert turn.outcome is not None
         audible = turn.metrics["ttfa_audible"]
+        assert audible is not None or not turn.segments
         if audible is not None:
             assert sum(turn.segments.values()) == pytest.approx(audible, abs=1e-6)
         assert all(value is None or value >= 0 for value in turn.metrics.values())
