@@ -49,7 +49,7 @@ def _text(due: int, blocked: int, late: np.ndarray, never: int) -> str:
     if len(late):
         median = words.seconds(float(late[(len(late) - 1) // 2]))
         longest = words.seconds(float(late[-1]))
-        text += f" They waited {median} in the median, {longest} at most"
+        text += f" Those that began waited {median} in the median, {longest} at most"
         text += f"; {words.count(never)} never began." if never else "."
     elif never:
         text += f" {words.count(never)} never began."

@@ -30,8 +30,10 @@ def capacity_plot(capacity: Mapping[str, Any] | None) -> Any:
     frame = pd.DataFrame(rows).sort_values("calls")
     x = alt.X("calls:Q", title="concurrent calls", scale=alt.Scale(zero=True, nice=True),
               axis=alt.Axis(tickMinStep=1))  # fmt: skip
+    # Where none fell short, there is a height all the same.
+    top = alt.Undefined if frame["share"].any() else 0.1
     y = alt.Y("share:Q", title="turns that fall short", axis=alt.Axis(format=".0%", tickCount=5),
-              scale=alt.Scale(domainMin=0))  # fmt: skip
+              scale=alt.Scale(domainMin=0, domainMax=top))  # fmt: skip
     colour = alt.Color("objective:N", title=None, scale=alt.Scale(domain=capacity["objectives"]),
                        legend=alt.Legend(labelLimit=320))  # fmt: skip
     tips = ["objective:N", "calls:Q", alt.Tooltip("share:Q", format=".1%", title="fall short"),

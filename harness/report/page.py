@@ -87,7 +87,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
             f"TTFA {p}",
             words.percentile(ttfa[p]),
             note=words.why(ttfa[p]),
-            ci=words.interval(ttfa["ci"].get(p)),
+            ci=words.interval(ttfa["ci"].get(p)) or _too_few(ttfa[p]),
         )
         for p in ("p50", "p95", "p99")
     ]
@@ -100,6 +100,10 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         _tile("most at once", words.count(summary["max_concurrency"])),
         *([] if cost is None else [_tile("cost", words.usd(cost))]),
     ]
+
+
+def _too_few(value: Any) -> str:
+    return "too few turns" if words.percentile(value) == words.MISSING else ""
 
 
 def _tile(name: str, value: str, *, note: str = "", ci: str = "") -> dict[str, str]:

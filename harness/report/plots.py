@@ -21,7 +21,7 @@ MARGIN = 52  # pixels left of the plot: the same for all, so that their time axe
 STACKED = (*series.SHOWN, "other")  # from the bottom
 COLOURED = (  # in the order of the page's palette
     *("completed", "cancelled", "rate_limited", "failed"),
-    *("disconnected", "timeout", "other", "cut"),
+    *("disconnected", "timeout", "other", "cut", "abandoned"),
 )
 UNANSWERED = "unanswered"
 TITLES = {
@@ -81,9 +81,9 @@ def _time(run: Run) -> alt.X:
     return alt.X("t:Q", title="seconds since the run began", scale=scale)
 
 
-def _y(field: str, title: str, *, whole: bool = False, **more: Any) -> alt.Y:
-    step = 1 if whole else alt.Undefined
-    axis = alt.Axis(minExtent=MARGIN, maxExtent=MARGIN, tickCount=5, tickMinStep=step)
+def _y(field: str, title: str, *, most: int = 5, **more: Any) -> alt.Y:
+    """``most``: the largest of whole numbers, so that no tick falls between them."""
+    axis = alt.Axis(minExtent=MARGIN, maxExtent=MARGIN, tickCount=max(1, min(5, most)))
     return alt.Y(field, title=title, axis=axis, **more)
 
 
@@ -142,7 +142,7 @@ def _concurrency(run: Run) -> Any:
         .mark_area(interpolate="step-after", opacity=0.6, line=True)
         .encode(
             _time(run),
-            _y("sessions:Q", "open sessions", whole=True),
+            _y("sessions:Q", "open sessions", most=int(steps["sessions"].max())),
             tooltip=[alt.Tooltip("t:Q", format=".1f", title="at, s"), "sessions:Q"],
         )
         .properties(width="container", height=110)
@@ -160,13 +160,14 @@ def _thinned(steps: pd.DataFrame, duration_s: float, points: int = 600) -> pd.Da
 def _outcomes(run: Run) -> Any:
     frame = series.outcomes_over_time(run.turns, series.bin_width(run.duration_s))
     present = [outcome for outcome in STACKED if outcome in set(frame["outcome"])]
+    most = int(frame.groupby("t")["turns"].sum().max())
     order = {outcome: number for number, outcome in enumerate(STACKED)}
     return (
         alt.Chart(frame.assign(order=frame["outcome"].map(order)))
         .mark_bar(binSpacing=1)
         .encode(
             _time(run).bin("binned"),
-            _y("turns:Q", "turns begun", whole=True, stack="zero"),
+            _y("turns:Q", "turns begun", most=most, stack="zero"),
             x2="t_end:Q",
             color=coloured("outcome", COLOURED, present),
             order="order:Q",
@@ -222,7 +223,12 @@ def _segments(frame: pd.DataFrame, groups: Sequence[str], height: int) -> Any:
         alt.Chart(frame.assign(what=frame["segment"].map(origins)))
         .mark_bar(height={"band": 0.7})
         .encode(
-            alt.X("seconds:Q", title="seconds to the first audible sample", stack="zero"),
+            alt.X(
+                "seconds:Q",
+                title="seconds to the first audible sample",
+                stack="zero",
+                axis=alt.Axis(tickCount=8),
+            ),
             alt.Y("group:N", title=None, sort=list(groups), axis=alt.Axis(labelLimit=160)),
             color=coloured("segment", SEGMENTS, set(frame["segment"])),
             order="order:Q",

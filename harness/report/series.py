@@ -21,7 +21,10 @@ WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 
 BINS = 60
 POINTS = 1500
 LINES = {"median": 0.5, "p95": 0.95}
-SHOWN = ("completed", "cancelled", "cut", "timeout", "failed", "rate_limited", "disconnected")
+SHOWN = (
+    *("completed", "cancelled", "cut", "timeout", "failed"),
+    *("rate_limited", "disconnected", "abandoned"),
+)
 GROUPS = {"around the median": (0.4, 0.6), "around p95": (0.925, 0.975)}
 STEPS = 12  # bins at most along an axis that is not time
 
@@ -43,8 +46,8 @@ def over_time(turns: pd.DataFrame, duration_s: float) -> pd.DataFrame:
     """
     ``ttfa`` at ``quantile`` (median, p95) of bins of time, each wide enough to carry it.
 
-    ``t`` is the bin's middle. Where a bin is too thin all the same, or its quantile reaches the
-    unanswered, the line has a gap.
+    ``t`` is the middle of the bin's part of the run. Where a bin is too thin all the same, or its
+    quantile reaches the unanswered, the line has a gap.
     """
     spoken = _spoken(turns)
     rows = []
@@ -52,7 +55,8 @@ def over_time(turns: pd.DataFrame, duration_s: float) -> pd.DataFrame:
         # A third more than the fewest that carry it, since turns are spread unevenly.
         carried = len(spoken) * (1 - p) / (10 * 4 / 3)
         width = bin_width(duration_s, min(BINS, int(carried)))
-        bins = spoken.groupby((spoken["t"] // width + 0.5) * width)["ttfa"]
+        begin = spoken["t"] // width * width
+        bins = spoken.groupby((begin + (begin + width).clip(upper=duration_s)) / 2)["ttfa"]
         values = bins.quantile(p, interpolation="higher")
         thin = bins.size().map(lambda n, p=p: percentile_too_thin(p, n))
         values = values.where(~thin & np.isfinite(values))

@@ -8,6 +8,7 @@ __all__ = [
     "MISSING",
     "amount",
     "between",
+    "beyond",
     "cell",
     "count",
     "difference",
@@ -46,8 +47,13 @@ def percentile(value: Any) -> str:
     """A percentile of a summary: ``412 ms``, ``> 22 s`` or ``–`` for too few."""
     if isinstance(value, Mapping):
         above = value.get("above")
-        return MISSING if above is None else f"> {above:.3g} s"
+        return MISSING if above is None else beyond(above)
     return seconds(value)
+
+
+def beyond(value: float) -> str:
+    """What the unanswered waited longer than: ``> 309 ms``, ``> 22 s``."""
+    return f"> {seconds(value)}" if value < 0.9995 else f"> {value:.3g} s"
 
 
 def figure(value: Any, unit: str) -> str:
@@ -121,7 +127,7 @@ def amount(metric: str, value: float, *, above: bool = False) -> str:
         return f"{value:.2%}".replace("%", " %")
     if metric == "audio_gaps":
         return f"{value:.2f}/min"
-    return f"> {value:.3g} s" if above else seconds(value)
+    return beyond(value) if above else seconds(value)
 
 
 def size(metric: str, value: float) -> str:

@@ -5,6 +5,7 @@ from itertools import islice
 from types import SimpleNamespace
 
 import pytest
+from chromium import assert_whole, browser_page, needs_chromium
 from endpoint import running_simulator
 from locusts import LOCUSTFILE, ROOT, Locust, ahead
 from scraping import free_port
@@ -75,6 +76,7 @@ def left_behind(locust):
     anchors = {name: ahead(anchor) for name, anchor in run["anchors"].items()}
     return SimpleNamespace(
         text=locust.text,
+        report=locust.run / "report.html",
         run=run,
         summary=locust.read("summary.json"),
         turns=sorted(locust.lines("turns"), key=lambda turn: turn["due_at"]),
@@ -236,3 +238,26 @@ def test_noise_is_what_the_run_was_made_in(runs):
 
     assert (found.run["options"]["noise"], found.run["options"]["snr"]) == ("babble", "5dB")
     assert "completed" in {turn["outcome"] for turn in found.turns}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with browser_page() as page:
+        yield page
+
+
+SAYS = {
+    "open_arrivals": "calls were blocked: no caller was idle when they were due",
+    "barge_in": "answers were talked over",
+    "spike": "How turns ended",
+    "long_sessions": "What a caller felt",
+    "impatient": "abandoned",
+}
+
+
+@needs_chromium
+@pytest.mark.parametrize("name", SAYS)
+def test_the_report_of_a_recorded_run_is_whole_in_a_browser(runs, browser, name):
+    plots = assert_whole(browser, runs[name].report, SAYS[name])
+
+    assert plots >= 3

@@ -53,7 +53,7 @@ def test_without_the_masters_word_the_calls_that_began_say_what_they_can(tmp_pat
 
 def test_blocked_calls_stand_on_top_of_everything(run, capsys):
     text = "5 of 43 calls were blocked: no caller was idle when they were due."
-    more = "They waited 3.00 s in the median, 8.00 s at most; 3 never began."
+    more = "Those that began waited 3.00 s in the median, 8.00 s at most; 3 never began."
 
     assert main(["report", str(run), "--markdown", str(run / "report.md")]) == 0
 

@@ -1,7 +1,7 @@
 """The report of each kind of run, opened in a real browser without network, in both themes."""
 
 import pytest
-from chromium import browser_page, needs_chromium
+from chromium import assert_whole, browser_page, needs_chromium
 from rundirs import answered, crowd, second, session, silent, write_run
 from searched import crowd as queue
 from searched import searched, shares
@@ -81,21 +81,6 @@ def browser():
 def test_the_report_of_each_kind_of_run_is_whole_in_both_themes(browser, tmp_path, kind):
     path = kind(tmp_path / "run")
     main(["report", "--quiet", str(path)])
-    complaints, asked = [], []
-    browser.on("console", lambda message: complaints.append(message.text))
-    browser.on("pageerror", lambda error: complaints.append(str(error)))
-    browser.on("request", lambda request: asked.append(request.url))
-
-    for scheme in ("light", "dark"):
-        browser.emulate_media(color_scheme=scheme)
-        browser.goto((path / "report.html").as_uri())
-        plots = browser.locator(".plot").count()
-        if plots:
-            browser.wait_for_selector(f'[data-plots="{plots}"]', state="attached")
-
-        assert browser.locator(".plot svg").count() == plots
-        assert KINDS[kind] in browser.locator("body").inner_text()
+    plots = assert_whole(browser, path / "report.html", KINDS[kind])
 
     assert plots or kind is write_run
-    assert complaints == []
-    assert all(url.startswith(("file:", "data:")) for url in asked)

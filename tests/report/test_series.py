@@ -65,11 +65,13 @@ def test_the_distribution_ends_at_the_share_answered(tmp_path):
 
 def test_outcomes_are_counted_by_when_turns_began(tmp_path):
     turns = [answered(0), answered(1), silent(11), silent(12, outcome=Outcome.ABANDONED)]
+    turns += [silent(13, outcome=Outcome.INTERNAL)]
 
     frame = series.outcomes_over_time(turns_of(tmp_path, turns), 10.0)
 
     assert frame.to_dict("records") == [
         {"t": 0.0, "outcome": "completed", "turns": 2, "t_end": 10.0},
+        {"t": 10.0, "outcome": "abandoned", "turns": 1, "t_end": 20.0},
         {"t": 10.0, "outcome": "other", "turns": 1, "t_end": 20.0},
         {"t": 10.0, "outcome": "timeout", "turns": 1, "t_end": 20.0},
     ]
