@@ -30,6 +30,7 @@ class Attribution:
         self.identity = identity
         self.buffer = buffer
         self.vad = vad
+        self.audio = True  # the session is asked to answer in it
         self.turns = 0
         self.responses = 0
         self._open: list[OpenTurn] = []
@@ -47,6 +48,7 @@ class Attribution:
             turn=self.turns,
             kind=kind,
             said=said,
+            audio=self.audio,
             due_at=due,
             written_at=at,
         )

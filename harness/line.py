@@ -151,7 +151,7 @@ class Line(ABC):
         recorder.identity = msgspec.structs.replace(
             recorder.identity, session=session.session_id or ""
         )
-        recorder.format = session.output_format
+        recorder.format, recorder.audio = session.output_format, session.audio
         # Whatever was asked for: an endpoint that detects turns has to hear the caller's silence.
         recorder.vad = self._vad = session.turn_detection != "none"
         idle: tuple[bytes, ...] = ()

@@ -299,7 +299,8 @@ class OpenTurn:
             self.flag(Flag.CENSORED)
         if unheard and self.premature and self.answer is None:
             self.flag(Flag.CENSORED)
-        if unheard and marks.get("first_text") is not None and outcome is Outcome.COMPLETED:
+        text = self.turn.audio and marks.get("first_text") is not None
+        if unheard and text and outcome is Outcome.COMPLETED:
             self.flag(Flag.TEXT_ONLY)
 
     def _segments(self) -> dict[str, float]:

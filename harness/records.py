@@ -162,6 +162,7 @@ class Turn(msgspec.Struct, kw_only=True):
     tags: dict[str, str] = {}
     kind: Kind = Kind.SPEECH
     said: str = ""  # name of the utterance, never a label
+    audio: bool = True  # its session was asked to answer in audio
     outcome: Outcome | None = None
     phase: Phase | None = None  # of a timeout
     code: str | None = None  # the server's error code, reason or close code
@@ -214,7 +215,8 @@ class Turn(msgspec.Struct, kw_only=True):
     def lacks(self, mark: str) -> bool:
         """Whether it was asked for, in an audio session, and ``mark`` never came."""
         return (
-            self.kind is not Kind.UNSOLICITED
+            self.audio
+            and self.kind is not Kind.UNSOLICITED
             and self.marks.get(mark) is None
             and self.outcome not in UNHEARD
             and not self.censored

@@ -243,7 +243,7 @@ def replay(tape: Tape, *, buffer_ns: int | None = None) -> Turn:
         vad=tape.vad,
         hear_out=tape.hear_out,
     )
-    recorder.turns = was.turn
+    recorder.turns, recorder.audio = was.turn, was.audio
     recorder.resume(tape.commit_at)
     if was.kind is not Kind.UNSOLICITED:  # that begins by itself
         recorder.begin(was.kind, due=was.due_at, at=was.written_at, said=was.said)

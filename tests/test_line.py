@@ -540,6 +540,21 @@ def test_without_renewal_the_call_ends_with_its_session(line):
     assert session == (SessionOutcome.DISCONNECTED, "session_expired")
 
 
+@pytest.mark.parametrize(("modality", "unanswered"), [("audio", True), ("text", False)])
+def test_who_asked_for_text_is_not_unanswered_by_it(monkeypatch, tmp_path, modality, unanswered):
+    override = tmp_path / "session.json"
+    override.write_text(json.dumps({"output_modalities": [modality]}))
+    line = Line(monkeypatch, session=str(override))
+    text = ga.message("response.output_text.delta", response_id="resp_1", item_id="i", delta="Hi")
+    line.answer([ga.response_created(), text, ga.response_done()])
+    turn, _ = quiet(line)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert turn.metrics["ttft"] is not None
+    assert turn.unanswered is unanswered
+    assert (Flag.TEXT_ONLY in turn.flags) is unanswered
+
+
 def test_a_renewal_that_is_refused_ends_the_call_and_is_recorded_once(monkeypatch):
     line = renewing(monkeypatch, ga.error("session_expired"))
     with line.call as call:
@@ -727,7 +742,8 @@ def test_who_talks_over_a_tool_call_does_not_ask_for_what_follows_it(monkeypatch
 
     assert [called.outcome for called in first.tools] == ["ok"]
     assert (first.outcome, first.response_ids) == (Outcome.CANCELLED, ["resp_1"])
-    assert (second.flags, second.response_ids) == ([], ["resp_2"])
+    assert second.response_ids == ["resp_2"]
+    assert Flag.PREMATURE not in second.flags
     assert line.partner.names.count("response.create") == 2
 
 
@@ -744,7 +760,8 @@ def test_who_talks_over_what_a_tool_s_output_was_to_lead_to_cancels_it(monkeypat
         second = call.say("Yes, please.")
 
     assert (first.outcome, first.response_ids) == (Outcome.CANCELLED, ["resp_1", "resp_2"])
-    assert (second.flags, second.response_ids) == ([], ["resp_3"])
+    assert second.response_ids == ["resp_3"]
+    assert Flag.PREMATURE not in second.flags
 
 
 def test_the_simulated_tool_fails_as_often_as_asked(monkeypatch):

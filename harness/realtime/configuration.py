@@ -8,6 +8,7 @@ from harness.audio import PCM16, AudioFormat
 __all__ = [
     "BETA_SHAPED",
     "NEGOTIATED",
+    "asked_for_audio",
     "merge",
     "session_update",
     "stated_create_response",
@@ -151,6 +152,14 @@ def stated_create_response(session: dict[str, Any]) -> bool | None:
     for holder in (_dig(session, "audio", "input"), session):
         if isinstance(stated := _dig(holder, "turn_detection", "create_response"), bool):
             return stated
+    return None
+
+
+def asked_for_audio(session: dict[str, Any]) -> bool | None:
+    """Whether answers are to be spoken, by what we ask of them; ``None`` if nothing is asked."""
+    for name in ("output_modalities", "modalities"):
+        if isinstance(asked := session.get(name), list):
+            return "audio" in asked
     return None
 
 

@@ -18,6 +18,7 @@ from harness.realtime import client_events as client
 from harness.realtime import events as ev
 from harness.realtime.configuration import (
     NEGOTIATED,
+    asked_for_audio,
     stated_create_response,
     stated_format,
     stated_turn_detection,
@@ -64,6 +65,7 @@ class Session:
         turn_detection: Who decides that the caller has finished, ``none`` for the caller: of
             ``session.updated``, else as asked for.
         creates_responses: Whether it answers unasked what it has detected, likewise.
+        audio: Whether it is asked to answer in audio.
         uncommitted_bytes: Audio sent since the last commit.
 
     """
@@ -83,6 +85,7 @@ class Session:
         self.output_format = output_format
         self.turn_detection = "none"
         self.creates_responses = True
+        self.audio = True
         self.uncommitted_bytes = 0
         self._stated = False  # the server has said how the session is configured
         self._asked: dict[str, Any] = {}  # of the last session.update, until it is answered
@@ -184,6 +187,8 @@ class Session:
     def _send_update(self, event: client.UpdateSession) -> None:
         self._asked = event.session
         self._take_turn_detection(event.session)
+        if (audio := asked_for_audio(event.session)) is not None:
+            self.audio = audio
         if not self._stated:
             self._take_formats(event.session)
 

@@ -60,6 +60,7 @@ class TurnRow(msgspec.Struct, gc=False):
     model: str = ""
     tags: msgspec.Raw = NO_TAGS
     kind: str = "speech"
+    audio: bool = True
     outcome: str | None = None
     phase: str | None = None
     code: str | None = None
@@ -110,7 +111,8 @@ def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Colu
 
     ``at`` is when it began, ns of its worker's clock; a column for each flag, and ``has_…`` for
     each mark of ``MARKS_READ``, hold whether it has them; ``has_tools`` whether it called any;
-    ``gaps`` how many silences are inside its answer.
+    ``audio`` whether it was to be answered in audio; ``gaps`` how many silences are inside its
+    answer.
 
     Args:
         rows: As read.
@@ -126,6 +128,7 @@ def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Colu
             f"has_{mark}": ~np.isnan(column(rows, f"marks.{mark}", np.float64))
             for mark in MARKS_READ
         },
+        "audio": np.array([row.audio for row in rows], dtype=bool),
         "gaps": np.array([len(row.gaps) for row in rows], dtype=np.int32),
         "has_tools": np.array([bool(row.tools) for row in rows], dtype=bool),
         **{

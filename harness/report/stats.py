@@ -123,7 +123,7 @@ def take_sample(turns: pd.DataFrame, metric: Metric, units: np.ndarray | None = 
 def sample_columns(metric: Metric) -> list[str]:
     """What ``take_sample`` looks at."""
     marks = [f"has_{name}" for name in ("first_audio", "answer_audio", "commit", "detected")]
-    return [metric.name, metric.limits, "kind", "outcome", "censored", "has_tools", *marks]
+    return [metric.name, metric.limits, "kind", "audio", "outcome", "censored", "has_tools", *marks]
 
 
 def in_order(values: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +144,7 @@ def _heard(turns: pd.DataFrame, *, through_tools: bool) -> "pd.Series[bool]":
 
 
 def _lacks(turns: pd.DataFrame, heard: "pd.Series[bool]") -> "pd.Series[bool]":
-    asked = turns["kind"] != Kind.UNSOLICITED.value
+    asked = turns["audio"] & (turns["kind"] != Kind.UNSOLICITED.value)
     return asked & ~heard & ~_is_censored(turns, heard)
 
 

@@ -128,6 +128,7 @@ ZOO = {
         outcome=Outcome.CUT, tools=[ToolCall(name="book", call_id="c")]
     ),
     "text only": silent(outcome=Outcome.COMPLETED, flags=[Flag.TEXT_ONLY]),
+    "asked for text": silent(outcome=Outcome.COMPLETED, audio=False),
     "cut": silent(outcome=Outcome.CUT, flags=[Flag.CENSORED]),
     "cancelled before audio": silent(outcome=Outcome.CANCELLED),
     "premature only": answered(
