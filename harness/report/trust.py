@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.metrics import percentile_too_thin
 from harness.records import Health, LagHistogram
 from harness.report.load import Run
 from harness.verdict import Facts, Level, reach_verdict
@@ -143,9 +144,9 @@ def _worker_row(
         "clock_bound_s": bound,
         "turns": facts.turns,
         "suspect": facts.suspect_turns,
-        "frame_lateness_p99": facts.frame_lateness.quantile(0.99),
-        "hub_lag_p99": hub_lag.quantile(0.99),
-        "read_lag_p99": facts.read_lag.quantile(0.99),
+        "frame_lateness_p99": _p99(facts.frame_lateness),
+        "hub_lag_p99": _p99(hub_lag),
+        "read_lag_p99": _p99(facts.read_lag),
         "stalls": sum(line.stalls for line in lines),
         "longest_stall_s": max((line.longest_stall_s for line in lines), default=0.0),
         "culprit": _culprit(lines),
@@ -159,6 +160,11 @@ def _worker_row(
         "sessions_max": max((line.sessions for line in lines), default=None),
         "internal_errors": sum(line.internal_errors for line in lines),
     }
+
+
+def _p99(lags: LagHistogram) -> float | None:
+    """Seconds; ``None`` where there are too few to tell."""
+    return None if percentile_too_thin(0.99, lags.count) else lags.quantile(0.99)
 
 
 def _clock(run: Run, worker: str) -> tuple[float | None, float | None]:

@@ -100,7 +100,7 @@ def test_a_worker_without_anchor_or_health_is_counted(tmp_path):
 
 def test_a_worker_is_judged_by_its_own_facts(tmp_path):
     turns = [answered(worker="a"), suspect(1.0, worker="b")]
-    late = {"late": 0.3, "stalls": 2, "longest_stall_s": 0.4}
+    late = {"late": 0.3, "frames": 500, "stalls": 2, "longest_stall_s": 0.4}
     used = [{"queued_bytes": 7000, "descriptors": 90}, {"queued_bytes": 20, "descriptors": 95}]
     health = [second(worker="a"), *(second(worker="b", **late, **more) for more in used)]
 
@@ -109,6 +109,7 @@ def test_a_worker_is_judged_by_its_own_facts(tmp_path):
     assert (good["worker"], good["verdict"], good["suspect"]) == ("a", "VALID", 0)
     assert (bad["worker"], bad["verdict"], bad["suspect"]) == ("b", "INVALID", 1)
     assert bad["frame_lateness_p99"] == 0.3
+    assert good["frame_lateness_p99"] is None  # of fifty frames nobody knows
     assert (bad["stalls"], bad["longest_stall_s"]) == (4, 0.4)
     assert (bad["queued_max_bytes"], bad["descriptors_max"]) == (7000, 95)
     assert bad["cpu_mean"] == pytest.approx(0.2)
