@@ -346,7 +346,7 @@ class Line(ABC):
 
     def _ask_deferred(self) -> None:
         turn = self._deferred
-        if turn is None or self._toolbox.waits_for(turn):
+        if turn is None or self.recorder.waits_for_tools(turn):
             return
         if self.recorder.goes_on(turn):
             self._request(turn)
@@ -356,16 +356,26 @@ class Line(ABC):
     def _answer_tools(self) -> None:
         """Take the calls that are complete, write the outputs that are due, ask to go on."""
         recorder, toolbox = self.recorder, self._toolbox
+        self._approve_calls()
         if recorder.requests:
             requests, recorder.requests = recorder.requests, []
             toolbox.take(requests)
         ready = toolbox.due(monotonic_ns())
         for due in ready:
             self._answer_tool(due)
+        answered, recorder.served = [due.request.turn for due in ready] + recorder.served, []
         # Once each, when the last call of a turn is answered.
-        for turn in {due.request.turn.turn: due.request.turn for due in ready}.values():
-            if not toolbox.waits_for(turn) and recorder.goes_on(turn):
+        for turn in {turn.turn: turn for turn in answered}.values():
+            if not recorder.waits_for_tools(turn) and recorder.goes_on(turn):
                 self._request(turn)
+
+    def _approve_calls(self) -> None:
+        """Allow the endpoint to call the tools of MCP servers: a load test has no human to ask."""
+        requests, self.recorder.approvals = self.recorder.approvals, []
+        for request_id in requests:
+            verdict = {"approval_request_id": request_id, "approve": True}
+            item = {"type": "mcp_approval_response", "id": self._event_id(), **verdict}
+            self._send(CreateItem(item=item))
 
     def _answer_tool(self, due: DueAnswer) -> None:
         turn, call_id, answer = due.request.turn, due.request.call_id, due.answer

@@ -221,7 +221,7 @@ TURN_FIGURES = (
         name="own_delay",
         help="Time our own tools took.",
         origin="tool calls complete → their outputs written",
-        value=lambda turn: turn.own_delay_s if turn.tools else None,
+        value=lambda turn: turn.own_delay_s if any(not t.server for t in turn.tools) else None,
     ),
     Metric(
         name="audio_gaps",

@@ -24,14 +24,15 @@ class Role(Enum):
 
 
 class Round:
-    """One round trip to our tools: instants in nanoseconds."""
+    """One round trip to tools, ours or MCP servers': instants in nanoseconds."""
 
-    __slots__ = ("call", "created", "output", "response_id")
+    __slots__ = ("answered", "call", "created", "output", "response_id")
 
     def __init__(self, call: int, response_id: str) -> None:
         self.call = call  # the first call complete
         self.response_id = response_id  # of what called
-        self.output: int | None = None  # the last output written
+        self.output: int | None = None  # the last output of ours written
+        self.answered: int | None = None  # that, or the last result of an MCP server received
         self.created: int | None = None  # the response that follows
 
 
@@ -108,11 +109,25 @@ class OpenTurn:
         self.texts: list[str] = []
         self.closed = False
 
+    def tool_answered(self, call: ToolCall, at: int, outcome: str, uncertainty: int = 0) -> None:
+        """A tool has answered: our output was written, or an MCP server's result received."""
+        call.answered_at, call.outcome = at, outcome
+        self.output_at = self.turn.marks["tool_output"] = at
+        self.turn.marks.pop("answer_audio", None)  # what came before the last output was no answer
+        for name in ("tool_output", "answer_audio"):
+            self.turn.uncertainty.pop(name, None)
+        if uncertainty:
+            self.turn.uncertainty["tool_output"] = uncertainty
+        trip = self.rounds[-1]
+        trip.answered = at
+        if not call.server:
+            trip.output = at
+
     # What it waits for.
 
     @property
     def unanswered_calls(self) -> list[ToolCall]:
-        """Function calls complete, not answered by us."""
+        """Tool calls complete, not answered by us or by an MCP server."""
         return [c for c in self.calls.values() if c.called_at and c.answered_at is None]
 
     @property
@@ -172,11 +187,11 @@ class OpenTurn:
         return min(whole, limits.timeout(self._waits_since(), Phase.FIRST_AUDIO))
 
     def _waits_since(self) -> int:
-        """From when first audio is waited for; our own tool's time does not count."""
+        """From when first audio is waited for; the tools' time does not count."""
         if self.output_at is not None and self.playback.received:
             return self.output_at
         since = self.detected or self.speech_end or 0
-        return since + self.own_delay
+        return since + sum(r.answered - r.call for r in self.rounds if r.answered is not None)
 
     @property
     def own_delay(self) -> int:
@@ -318,7 +333,7 @@ class OpenTurn:
         ]
         for trip in self.rounds:
             if trip.call <= first_audio:
-                chain += [("call", trip.call), ("tool", trip.output), ("create", trip.created)]
+                chain += [("call", trip.call), ("tool", trip.answered), ("create", trip.created)]
         chain += [("generate", first_audio), ("audible", end)]
         segments: dict[str, float] = {}
         before = origin

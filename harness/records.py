@@ -131,14 +131,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolCall(msgspec.Struct, kw_only=True):
-    """One function call of a response, and our answer to it."""
+    """One tool call of a response, and our answer to it, or an MCP server's."""
 
     name: str
-    call_id: str
+    call_id: str  # of an MCP server's: the id of its item
     valid: bool = True  # its arguments were a JSON object that fits the tool's schema
     called_at: int | None = None  # ns, arguments complete
-    answered_at: int | None = None  # ns, function_call_output written
+    answered_at: int | None = None  # ns, function_call_output written, or MCP's result received
     outcome: str = ""  # ok, error, timeout, unknown
+    server: str = ""  # label of the MCP server whose tool the endpoint ran; empty: it was ours
 
 
 class Turn(msgspec.Struct, kw_only=True):

@@ -120,7 +120,9 @@ class TapedRecorder(TurnRecorder):
         elif isinstance(event, Error) and event.error is not None and event.error.event_id:
             return None, event  # about what any of them asked for
         else:
-            return (self._open[-1].turn if self._open else None), event
+            item_id = getattr(event, "item_id", None)  # of a call that the endpoint runs itself
+            calling = (o.turn for o in self._open if item_id in o.calls)
+            return next(calling, self._open[-1].turn if self._open else None), event
         track = self._tracks.get(response_id) or self._newest
         if track is not None and response_id is None:
             event = _naming(event, track.id)

@@ -11,7 +11,6 @@ import msgspec
 
 from harness.answers import ToolRequest
 from harness.options import Workload
-from harness.records import Turn
 from harness.tools import Backend, Functions, SimulatedTools, ToolAnswer
 
 __all__ = ["DueAnswer", "Toolbox"]
@@ -72,7 +71,3 @@ class Toolbox:
         if ready:
             self._waiting = [answer for answer in self._waiting if answer.due > now]
         return ready
-
-    def waits_for(self, turn: Turn) -> bool:
-        """Whether a call of this turn has not been answered."""
-        return any(answer.request.turn is turn for answer in self._waiting)

@@ -87,11 +87,8 @@ class TurnRecorder(Answers):
         o = self._find(turn)
         if o is None or (call := o.calls.get(call_id)) is None:
             return
-        call.answered_at, call.outcome, call.valid = at, outcome, valid
-        o.output_at = turn.marks["tool_output"] = at
-        turn.marks.pop("answer_audio", None)  # what came before the last output was no answer
-        turn.uncertainty.pop("answer_audio", None)
-        o.rounds[-1].output = at
+        call.valid = valid
+        o.tool_answered(call, at, outcome)
 
     def talk_over(self, at: int) -> list[TruncateItem]:
         """
@@ -204,8 +201,13 @@ class TurnRecorder(Answers):
         """Whether a turn was asked to go on after our tools' outputs, and does not yet."""
         return self._follow_up is not None
 
+    def waits_for_tools(self, turn: Turn) -> bool:
+        """Whether a tool that it called has not answered."""
+        o = self._find(turn)
+        return o is not None and bool(o.unanswered_calls)
+
     def goes_on(self, turn: Turn) -> bool:
-        """Whether its answer is to go on after our tools' outputs."""
+        """Whether its answer is to go on after its tools' outputs."""
         o = self._find(turn)
         return o is not None and not o.loops and o.interrupted_at is None
 

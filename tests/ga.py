@@ -52,6 +52,24 @@ def _part(response, item):
     return {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
 
 
+def mcp_call(response="resp_1", item="mcp_1", **fields):
+    """The messages of a whole response that calls a tool of an MCP server."""
+    call = {"type": "mcp_call", "server_label": "docs", "name": "search", **fields}
+    made = {"response_id": response, "item_id": item, "output_index": 0}
+    return [
+        response_created(response),
+        item_added(response, item, **call, arguments=""),
+        message("response.mcp_call_arguments.done", **made, arguments='{"query": "x"}'),
+        item_done(response, item, **call, arguments='{"query": "x"}'),
+        response_done(response),
+    ]
+
+
+def mcp_ended(item="mcp_1", how="completed"):
+    """The endpoint has run it."""
+    return message(f"response.mcp_call.{how}", item_id=item, output_index=0)
+
+
 def audio_delta(pcm=b"\1\2" * 480, response="resp_1", item="item_1", **fields):
     delta = base64.b64encode(pcm).decode()
     return message(

@@ -18,6 +18,8 @@ from harness.realtime.events import (
     Error,
     ErrorDetails,
     Item,
+    McpArgumentsDone,
+    McpCallCompleted,
     OutputItemAdded,
     Response,
     ResponseCreated,
@@ -79,6 +81,19 @@ def arguments(
     json: str = "{}", call_id: str = "c1", response: str = "r1", name="look_up"
 ) -> ArgumentsDone:
     return ArgumentsDone(response_id=response, call_id=call_id, name=name, arguments=json)
+
+
+def serves(call_id: str = "m1", response: str = "r1") -> tuple[OutputItemAdded, McpArgumentsDone]:
+    """A call of an MCP server's tool, and its arguments."""
+    item = Item(id=call_id, type="mcp_call", name="search", server_label="docs")
+    return (
+        OutputItemAdded(response_id=response, item=item),
+        McpArgumentsDone(response_id=response, item_id=call_id, arguments='{"x": 1}'),
+    )
+
+
+def served(call_id: str = "m1") -> McpCallCompleted:
+    return McpCallCompleted(item_id=call_id, output_index=0)
 
 
 def error(code: str, event_id: str | None = None) -> Error:

@@ -691,6 +691,96 @@ def test_a_response_that_ends_after_its_call_was_answered_does_not_end_the_turn(
     assert line.partner.names[-1] == "response.create"
 
 
+def test_a_caller_goes_on_when_the_endpoint_has_run_a_tool_itself(line):
+    line.answer([*ga.mcp_call(), ga.mcp_ended()], ga.answer("resp_2"))
+    turn, ended = quiet(line)
+
+    assert (turn.outcome, ended) == (Outcome.COMPLETED, OK)
+    (call,) = turn.tools
+    assert (call.name, call.call_id, call.server, call.outcome) == ("search", "mcp_1", "docs", "ok")
+    assert call.called_at < call.answered_at == turn.marks["tool_output"]
+    assert turn.response_ids == ["resp_1", "resp_2"]
+    assert turn.own_delay_s == 0
+    assert outputs(line) == []
+    assert line.partner.names.count("response.create") == 2
+    assert line.sessions[-1].deviations == {}
+
+
+@pytest.mark.parametrize("how", ["completed", "failed"])
+def test_one_that_failed_and_one_run_before_the_response_is_done_are_gone_on_from(line, how):
+    *made, done = ga.mcp_call()
+    line.answer([*made, ga.mcp_ended(how=how), done], ga.answer("resp_2"))
+    turn, _ = quiet(line)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert [call.outcome for call in turn.tools] == ["ok" if how == "completed" else "error"]
+    assert line.partner.names.count("response.create") == 2
+
+
+def test_the_answer_goes_on_once_when_our_tool_and_the_endpoints_have_answered(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    ours = calls("a", name="double", arguments='{"n": 4}')
+    line.answer([*ga.mcp_call()[:-1], *ours[1:]], ga.answer("resp_2"))
+    with line.call as call:
+        said = gevent.spawn(call.send_text, "Hello")
+        with gevent.Timeout(5):
+            while not outputs(line):
+                gevent.sleep(0.001)
+        assert line.partner.names.count("response.create") == 1
+        line.partner.say(ga.mcp_ended())
+        turn = said.get(timeout=5)
+
+    assert turn.outcome is Outcome.COMPLETED
+    assert [call.server for call in turn.tools] == ["docs", ""]
+    assert line.partner.names[-2:] == ["conversation.item.create", "response.create"]
+    assert line.partner.names.count("response.create") == 2
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_calls_that_need_approval_are_approved(line, announced):
+    request = {"id": "ask_1", "type": "mcp_approval_request", "server_label": "docs"}
+    request |= {"name": "search", "arguments": "{}"}
+    run = {"id": "mcp_1", "type": "mcp_call", "name": "search", "server_label": "docs"}
+    run |= {"approval_request_id": "ask_1", "arguments": "{}", "output": "found"}
+    *made, done = ga.mcp_call() if announced else [ga.response_created(), ga.response_done()]
+    asks = [ga.item_added("resp_1", "ask_1", **request), ga.item_done("resp_1", **request)]
+    line.answer(
+        [*made, *asks, ga.message("conversation.item.done", item=request), done],
+        ga.answer("resp_2"),
+    )
+    line.partner.answers["conversation.item.create"] = lambda event: (
+        [ga.mcp_ended(), ga.message("conversation.item.done", item=run)]
+        if event["item"]["type"] == "mcp_approval_response"
+        else []
+    )
+    turn, _ = quiet(line)
+
+    approval = line.partner.sent[-2]["item"]
+    assert (approval["approval_request_id"], approval["approve"]) == ("ask_1", True)
+    assert turn.outcome is Outcome.COMPLETED
+    assert [(call.name, call.outcome) for call in turn.tools] == [("search", "ok")]
+    assert turn.response_ids == ["resp_1", "resp_2"]
+
+
+def test_a_tool_that_the_endpoint_never_runs_is_waited_for_as_ours_are(monkeypatch):
+    line = Line(monkeypatch, timeout_tool="50ms")
+    line.answer(ga.mcp_call())
+    turn, _ = quiet(line)
+
+    assert (turn.outcome, turn.phase) == (Outcome.TIMEOUT, Phase.TOOL)
+    assert turn.tools[0].answered_at is None
+
+
+def test_tools_of_servers_are_called_in_a_loop_no_more_than_ours(monkeypatch):
+    line = Line(monkeypatch, tool_rounds="3")
+    rounds = [[*ga.mcp_call(f"resp_{n}", f"mcp_{n}"), ga.mcp_ended(f"mcp_{n}")] for n in range(4)]
+    line.answer(*rounds, ga.answer("resp_9"))
+    turn, _ = quiet(line)
+
+    assert (turn.outcome, turn.code) == (Outcome.FAILED, "tool_loop")
+    assert turn.response_ids == [f"resp_{n}" for n in range(4)]
+
+
 @pytest.mark.parametrize("arguments", ["no json", "[1]", '{"n": "four"}', '{"m": 4}', ""])
 def test_bad_arguments_are_recorded_and_not_fatal(monkeypatch, arguments):
     line = Line(monkeypatch, tools=[double])

@@ -14,6 +14,8 @@ from tape import (
     error,
     hold,
     ms,
+    served,
+    serves,
     text,
     words,
 )
@@ -389,6 +391,40 @@ def test_a_tool_turn_repeats_created_call_tool_output_in_its_waterfall():
         }
     )
     assert sum(turn.segments.values()) == pytest.approx(turn.metrics["ttfa_audible"], abs=1e-6)
+
+
+def test_a_tool_that_the_endpoint_runs_itself_is_a_tool_call_but_no_delay_of_ours():
+    script = Script()
+    turn = script.say(0, 1000)
+    begun, arguments_done = serves()
+    script.hear((1100, created()), (1200, begun), (1300, arguments_done), (1310, done()))
+    script.hear((1700, served()))
+    script.recorder.requested(turn, ms(1710), "again")
+    script.hear((1900, created("r2")), (2000, audio(100, response="r2")), (2100, done("r2")))
+    script.until(9000)
+
+    assert (turn.outcome, turn.response_ids) == (Outcome.COMPLETED, ["r1", "r2"])
+    assert turn.metrics["tool_call"] == pytest.approx(0.300)
+    assert turn.metrics["tool_turnaround"] == pytest.approx(0.300)
+    assert turn.metrics["time_to_answer"] == pytest.approx(1.000)
+    assert turn.metrics["own_delay"] is None
+    assert turn.segments["tool"] == pytest.approx(0.400)
+    assert script.recorder.requests == []
+    assert script.recorder.served == [turn]
+
+
+def test_first_audio_stands_still_while_the_endpoint_runs_a_tool():
+    script = Script()
+    turn = script.say(0, 1000)
+    begun, arguments_done = serves()
+    script.hear((1100, created()), (1200, begun), (1300, arguments_done), (1310, done()))
+    assert script.recorder.limit().phase is Phase.TOOL
+
+    script.hear((25_000, served()))
+    script.recorder.requested(turn, ms(25_000))
+
+    limit = script.recorder.limit()
+    assert (limit.phase, limit.at) == (Phase.FIRST_AUDIO, ms(1000 + 10_000 + 23_700))
 
 
 def test_a_call_is_complete_once_by_whichever_event_is_first():

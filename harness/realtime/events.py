@@ -28,8 +28,12 @@ __all__ = [
     "InputTranscriptFailed",
     "Item",
     "ItemAdded",
+    "ItemDone",
     "ItemTruncated",
     "Malformed",
+    "McpArgumentsDone",
+    "McpCallCompleted",
+    "McpCallFailed",
     "OutputItemAdded",
     "OutputItemDone",
     "Passed",
@@ -91,12 +95,16 @@ class Item(_Details, kw_only=True):
     """An item of the conversation."""
 
     id: str | None = None
-    type: str | None = None  # message, function_call, function_call_output
+    type: str | None = None  # message, function_call, function_call_output, mcp_call, …
     role: str | None = None
     status: str | None = None
     name: str | None = None
     call_id: str | None = None
     arguments: str | None = None
+    server_label: str | None = None  # of MCP's items
+    approval_request_id: str | None = None
+    output: str | None = None  # what a tool said
+    error: Any = None  # why an MCP server's tool said nothing
 
 
 class Response(_Details, kw_only=True):
@@ -144,6 +152,12 @@ class SessionUpdated(ServerEvent, tag="session.updated", kw_only=True):
 
 class ItemAdded(ServerEvent, tag="conversation.item.added", kw_only=True):
     """An item entered the conversation."""
+
+    item: Item | None = None
+
+
+class ItemDone(ServerEvent, tag="conversation.item.done", kw_only=True):
+    """An item of the conversation is complete."""
 
     item: Item | None = None
 
@@ -289,6 +303,27 @@ class ArgumentsDone(_OfItem, tag="response.function_call_arguments.done", kw_onl
     arguments: str | None = None
 
 
+class McpArgumentsDone(_OfItem, tag="response.mcp_call_arguments.done", kw_only=True):
+    """The arguments for a tool of an MCP server, whole; the endpoint runs it itself."""
+
+    arguments: str | None = None
+
+
+class _McpCallEnded(ServerEvent, kw_only=True):
+    """A tool of an MCP server has been run."""
+
+    item_id: str | None = None
+    output_index: int | None = None
+
+
+class McpCallCompleted(_McpCallEnded, tag="response.mcp_call.completed"):
+    """It has said something."""
+
+
+class McpCallFailed(_McpCallEnded, tag="response.mcp_call.failed"):
+    """It has failed."""
+
+
 class ResponseDone(ServerEvent, tag="response.done", kw_only=True):
     """An answer ended, well or not."""
 
@@ -310,11 +345,12 @@ class Error(ServerEvent, tag="error", kw_only=True):
 ACTED_ON: dict[str, type[ServerEvent]] = {
     str(cls.__struct_config__.tag): cls
     for cls in (
-        *(SessionCreated, SessionUpdated, ItemAdded, ItemTruncated, SpeechStarted, SpeechStopped),
+        *(SessionCreated, SessionUpdated, ItemAdded, ItemDone, ItemTruncated),
+        *(SpeechStarted, SpeechStopped),
         *(BufferCommitted, BufferCleared, IdleTimeout, InputTranscript, InputTranscriptFailed),
         *(ResponseCreated, OutputItemAdded, OutputItemDone, AudioDelta, AudioDone),
         *(TranscriptDelta, TranscriptDone, TextDelta, TextDone, ArgumentsDelta, ArgumentsDone),
-        *(ResponseDone, RateLimits, Error),
+        *(McpArgumentsDone, McpCallCompleted, McpCallFailed, ResponseDone, RateLimits, Error),
     )
 }
 """Wire name to struct."""
@@ -335,7 +371,6 @@ SERVER_EVENTS = frozenset(ACTED_ON) | {
     "conversation.created",
     "conversation.item.created",
     "conversation.item.deleted",
-    "conversation.item.done",
     "conversation.item.input_audio_transcription.delta",
     "conversation.item.input_audio_transcription.segment",
     "conversation.item.retrieved",
@@ -348,11 +383,8 @@ SERVER_EVENTS = frozenset(ACTED_ON) | {
     "output_audio_buffer.stopped",
     "response.content_part.added",
     "response.content_part.done",
-    "response.mcp_call.completed",
-    "response.mcp_call.failed",
     "response.mcp_call.in_progress",
     "response.mcp_call_arguments.delta",
-    "response.mcp_call_arguments.done",
 }
 """All events a GA server may send, by wire name."""
 

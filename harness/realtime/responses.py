@@ -132,5 +132,6 @@ RESPONSE_EVENTS: dict[type[ev.ServerEvent], Callable[[Responses, Any], None]] = 
     ev.TextDone: Responses._content,
     ev.ArgumentsDelta: Responses._content,
     ev.ArgumentsDone: Responses._content,
+    ev.McpArgumentsDone: Responses._content,
 }
 """The events that are about a response, and what takes each in: it gets the id of the one meant."""

@@ -1,5 +1,6 @@
 """Calls over real sockets to a simulator in its own process, held against its truth log."""
 
+import json
 from contextlib import contextmanager
 
 import gevent
@@ -87,6 +88,22 @@ def test_a_tool_is_called_and_answered_and_the_answer_belongs_to_the_turn():
     assert len(turn.response_ids) == 2
     assert turn.own_delay_s >= 0.1
     assert lines[1]["tool_output_in"] >= turn.marks["tool_output"]
+    assert turn.marks["answer_audio"] >= lines[1]["first_out"]
+
+
+def test_a_tool_that_the_endpoint_runs_itself_is_approved_and_the_answer_goes_on(tmp_path):
+    server = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
+    session = tmp_path / "session.json"
+    session.write_text(json.dumps({"tools": [server], "tool_choice": "required"}))
+    with conversation("--mcp-delay", "100ms", session=str(session)) as (simulator, _, call):
+        turn = call.say("What's on the menu?")
+        ((_, lines),) = truth_of(simulator, [turn])
+
+    assert turn.outcome is Outcome.COMPLETED
+    (used,) = turn.tools
+    assert (used.name, used.server, used.outcome) == ("ask_docs", "docs", "ok")
+    assert [line["kind"] for line in lines] == ["speech", "tool_followup"]
+    assert used.answered_at <= lines[1]["created_out"]
     assert turn.marks["answer_audio"] >= lines[1]["first_out"]
 
 
