@@ -100,7 +100,7 @@ class SimulatedSession:
         """A message of the client, read ``at``."""
         event_id = None
         try:
-            event = decode(message)
+            event = decode(message, beta=self._interpreter is not None)
             event_id = event.event_id
             if self._interpreter is not None:
                 event = self._interpreter.modernise(event)

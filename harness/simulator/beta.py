@@ -9,7 +9,13 @@ from harness.realtime.events import BETA_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["beta_fields", "modern_item", "modern_params", "modern_session"]
+__all__ = [
+    "beta_fields",
+    "modern_item",
+    "modern_params",
+    "modern_session",
+    "modern_transcription",
+]
 
 _NAMES = {modern: beta for beta, modern in BETA_NAMES.items() if beta != "response.cancelled"}
 _FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
@@ -40,6 +46,12 @@ _SAME = ("instructions", "model", "tools", "tool_choice", "tracing")
 def modern_session(session: Mapping[str, Any]) -> dict[str, Any]:
     """The ``session`` of a beta ``session.update`` in the shape of today."""
     return {"type": "realtime", **_modern(session)}
+
+
+def modern_transcription(session: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``session`` of a ``transcription_session.update`` in the shape of today."""
+    fields = {name: value for name, value in session.items() if name != "modalities"}
+    return {**_modern(fields), "type": "transcription"}
 
 
 def modern_params(response: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +106,9 @@ def beta_fields(fields: Mapping[str, Any], temperature: float) -> dict[str, Any]
     match event["type"]:
         case "conversation.item.done":
             return None
+        case "session.created" | "session.updated" if event["session"]["type"] == "transcription":
+            event["type"] = f"transcription_{event['type']}"
+            event["session"] = _beta_transcription(event["session"])
         case "session.created" | "session.updated":
             event["session"] = _beta_session(event["session"], temperature)
         case "response.created" | "response.done":
@@ -106,20 +121,39 @@ def beta_fields(fields: Mapping[str, Any], temperature: float) -> dict[str, Any]
 
 
 def _beta_session(session: Mapping[str, Any], temperature: float) -> dict[str, Any]:
-    audio = session["audio"]
+    return {
+        **_identity(session),
+        **{name: session[name] for name in _SAME if name in session},
+        **_beta_audio(session["audio"]),
+        "modalities": _beta_modalities(session["output_modalities"]),
+        "max_response_output_tokens": session["max_output_tokens"],
+        "temperature": temperature,
+    }
+
+
+def _beta_transcription(session: Mapping[str, Any]) -> dict[str, Any]:
+    placed = _beta_audio(session["audio"])
+    if isinstance(placed["turn_detection"], dict):  # there are no responses
+        placed["turn_detection"] = {
+            name: value
+            for name, value in placed["turn_detection"].items()
+            if not name.endswith("_response")
+        }
+    return {**_identity(session), **placed, "include": session["include"]}
+
+
+def _identity(session: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: session[name] for name in ("id", "object", "expires_at")}
+
+
+def _beta_audio(audio: Mapping[str, Any]) -> dict[str, Any]:
+    """What today's ``session.audio`` holds, where it stood then."""
     placed = {
         name: audio[side][key] for name, (side, key) in _AUDIO.items() if key in audio.get(side, ())
     }
     return {
-        **{name: session[name] for name in ("id", "object", "expires_at")},
-        **{name: session[name] for name in _SAME if name in session},
-        **{
-            name: _FORMATS[value["type"]] if name.endswith("_format") else _told(value)
-            for name, value in placed.items()
-        },
-        "modalities": _beta_modalities(session.get("output_modalities", ["text"])),
-        "max_response_output_tokens": session.get("max_output_tokens", "inf"),
-        "temperature": temperature,
+        name: _FORMATS[value["type"]] if name.endswith("_format") else _told(value)
+        for name, value in placed.items()
     }
 
 

@@ -18,9 +18,14 @@ from harness.realtime.client_events import (
 )
 from harness.simulator.refusal import Refusal, missing, refusal_of
 
-__all__ = ["MAX_APPEND", "decode"]
+__all__ = ["MAX_APPEND", "UpdateTranscription", "decode"]
 
 MAX_APPEND = 15 * 1024 * 1024  # bytes of one append, the API's limit
+
+
+class UpdateTranscription(UpdateSession, tag="transcription_session.update", kw_only=True):
+    """Configure a session that only writes down what is said: of the beta, which had two events."""
+
 
 _Known = (
     Append
@@ -34,12 +39,13 @@ _Known = (
     | TruncateItem
     | UpdateSession
 )
-_decoder: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(_Known)
+_today: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(_Known)
+_beta: msgspec.json.Decoder[ClientEvent] = msgspec.json.Decoder(_Known | UpdateTranscription)
 
 
-def decode(message: bytes | memoryview) -> ClientEvent:
+def decode(message: bytes | memoryview, *, beta: bool = False) -> ClientEvent:
     """
-    The event of a message.
+    The event of a message, of today's protocol or of its beta.
 
     Raises:
         Refusal: If it is none; what can be told of the fault is in it.
@@ -47,7 +53,7 @@ def decode(message: bytes | memoryview) -> ClientEvent:
     """
     try:
         try:
-            return _decoder.decode(message)
+            return (_beta if beta else _today).decode(message)
         except msgspec.ValidationError as error:
             # It may still turn out to be no JSON: the decoder stops where it finds a fault.
             raise _explained(msgspec.json.decode(message), error) from None

@@ -13,7 +13,14 @@ from harness.realtime.client_events import (
     CreateResponse,
     UpdateSession,
 )
-from harness.simulator.beta import beta_fields, modern_item, modern_params, modern_session
+from harness.simulator.beta import (
+    beta_fields,
+    modern_item,
+    modern_params,
+    modern_session,
+    modern_transcription,
+)
+from harness.simulator.inbound import UpdateTranscription
 
 if TYPE_CHECKING:
     from harness.simulator.agenda import Agenda
@@ -60,6 +67,9 @@ class Interpreter:
     def modernise(self, event: ClientEvent) -> ClientEvent:
         """An event of the client as it would be sent today."""
         match event:
+            case UpdateTranscription():
+                session = modern_transcription(event.session)
+                return UpdateSession(event_id=event.event_id, session=session)
             case UpdateSession():
                 temperature = event.session.get("temperature")
                 if isinstance(temperature, int | float):

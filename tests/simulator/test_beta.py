@@ -1,8 +1,9 @@
 """Sessions that are spoken to as the protocol was as a beta."""
 
 import pytest
-from dialogue import Dialogue, error_of, of, speech, types
+from dialogue import Dialogue, error_of, of, silence, speech, types
 
+from harness.audio import PCMU
 from harness.simulator.access import Access, Admitted
 
 ANSWER = [
@@ -73,6 +74,53 @@ def test_what_is_configured_is_told_back_in_the_same_shape(caller):
     told = {name: FLAT[name] for name in FLAT if name in session}
     assert {name: session[name] for name in told} == told
     assert len(told) == len(FLAT) - 3
+
+
+WRITTEN = {
+    "input_audio_format": "g711_ulaw",
+    "input_audio_transcription": {"model": "gpt-4o-transcribe"},
+    "input_audio_noise_reduction": {"type": "far_field"},
+    "turn_detection": {"type": "server_vad", "threshold": 0.4, "silence_duration_ms": 200},
+    "include": ["item.input_audio_transcription.logprobs"],
+}
+
+
+def test_a_session_that_writes_down_has_events_of_its_own():
+    caller = Dialogue(asks_for_beta=True, type="transcription")
+    (updated,) = caller.send(
+        "transcription_session.update", session={**WRITTEN, "modalities": ["text"]}
+    )
+
+    assert caller.heard[0]["type"] == "transcription_session.created"
+    assert updated["type"] == "transcription_session.updated"
+    session = updated["session"]
+    assert session["object"] == "realtime.transcription_session"
+    assert session["turn_detection"] == {**WRITTEN["turn_detection"], "prefix_padding_ms": 300}
+    told = {name: session[name] for name in WRITTEN if name != "turn_detection"}
+    assert told == {name: WRITTEN[name] for name in told}
+    assert "modalities" not in session
+
+    heard = caller.append(speech(0.5, PCMU) + silence(1.0, PCMU), format=PCMU)
+    assert of("conversation.item.input_audio_transcription.completed", heard)
+    assert not of("response.created", heard)
+
+
+def test_what_it_leaves_out_stays_too():
+    caller = Dialogue(asks_for_beta=True, type="transcription")
+    caller.send("transcription_session.update", session=WRITTEN)
+
+    (updated,) = caller.send("transcription_session.update", session={"turn_detection": None})
+
+    assert updated["session"]["turn_detection"] is None
+    assert updated["session"]["input_audio_format"] == "g711_ulaw"
+
+
+def test_today_there_is_but_one_event_to_configure_a_session():
+    caller = Dialogue(type="transcription")
+
+    error = error_of(caller.send("transcription_session.update", session=WRITTEN))
+
+    assert (error["code"], error["param"]) == ("invalid_value", "type")
 
 
 def test_what_is_left_out_stays(caller):
