@@ -5,8 +5,8 @@ Callers in a noisy place: does the endpoint still notice when they have finished
 
 ``--noise`` is white, babble or a file of your own; ``--snr`` says how far voices stand out of it.
 The end of speech is known from the clean audio, so that it shows where the endpoint notices it
-late, not at all, or cuts in. The embedded simulator hears by level alone: noise less than 25 dB
-below voices is speech to it, so there leave out ``--turn-detection``.
+late, not at all, or cuts in. The embedded simulator hears what is louder than the noise: of babble
+it takes a near voice for the caller's now and then, and cuts in.
 """
 
 from locust import between, task

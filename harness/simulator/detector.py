@@ -1,7 +1,8 @@
-"""Hearing that a caller speaks, by the level of the audio alone."""
+"""Hearing that a caller speaks, by the level of the audio over the noise behind it."""
 
 from __future__ import annotations
 
+from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ __all__ = ["Detector", "SpeechStarted", "SpeechStopped", "loudness"]
 _WINDOW_MS = 20
 _ONSET_WINDOWS = 2  # voiced in a row before it is speech, and no click
 _LOOKED_AT = 3000  # samples a second that are looked at: enough to meet the peaks of a voice
+_BLOCK = 10  # windows: some syllables
+_BLOCKS = 20  # that are remembered: nobody speaks for so long without a breath
+_NOISE_KNOWN = 10  # blocks without a silent window: no voice alone is like that
+_ABOVE_NOISE = 3.0  # times the noise: what voices reach, and the noise itself rarely
 _SEMANTIC_SILENCE_MS = {"low": 1200, "medium": 800, "auto": 800, "high": 400}
 
 
@@ -54,6 +59,10 @@ class Detector:
     """
     Voice activity detection over a stream of audio.
 
+    Noise is what never falls silent for seconds, as loud as the quietest block of them: speech is
+    what stands out of it. After a silent window there is none, and speech is what is louder than a
+    fixed level.
+
     Args:
         format: Of the audio.
         vad: The turn detection of the session.
@@ -70,13 +79,17 @@ class Detector:
         self._quiet_ms = 0
         self._stopped_ms = clock_ms
         self._speaking = False
+        self._unbroken = 0  # windows since the last silent one
+        self._sum = 0  # of the levels of the current block
+        self._blocks: deque[int] = deque(maxlen=_BLOCKS)
         if isinstance(vad, ServerVad):
             self._silence_ms = max(vad.silence_duration_ms, _WINDOW_MS)
             self._prefix_ms = vad.prefix_padding_ms
-            self._level = 1 + round(4 * vad.threshold)  # 0.5: -33 dBFS
+            self._level = 1.0 + round(4 * vad.threshold)  # 0.5: -33 dBFS
         else:
             self._silence_ms = _SEMANTIC_SILENCE_MS[vad.eagerness]
             self._prefix_ms, self._level = 300, 3
+        self._least = self._level
 
     @property
     def speaking(self) -> bool:
@@ -91,9 +104,29 @@ class Detector:
         for start in range(0, whole, self._window):
             self._clock_ms += _WINDOW_MS
             level = loudness(data[start : start + self._window], self._format)
+            if level:
+                self._learn_noise(level)
+            elif self._unbroken:
+                self._forget_noise()
             heard = self._speech(level) if self._speaking else self._silence(level)
             if heard is not None:
                 yield heard
+
+    def _learn_noise(self, level: int) -> None:
+        """One window that is not silent."""
+        self._sum += level
+        self._unbroken += 1
+        if self._unbroken % _BLOCK == 0:
+            self._blocks.append(self._sum)
+            self._sum = 0
+            if len(self._blocks) >= _NOISE_KNOWN:
+                self._level = max(self._least, _ABOVE_NOISE * min(self._blocks) / _BLOCK)
+
+    def _forget_noise(self) -> None:
+        """A silent window: what was heard before it was no noise."""
+        self._unbroken = self._sum = 0
+        self._blocks.clear()
+        self._level = self._least
 
     def _silence(self, level: int) -> SpeechStarted | None:
         """One window while nobody speaks."""

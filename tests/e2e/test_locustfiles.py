@@ -33,7 +33,7 @@ RUNS = {
     "reconnect_storm": ("-u", 3, "-t", "8s", "--every", "3s"),
     "silent_callers": ("-u", 5, "-r", 5, "-t", "6s", "--call-length", "1s"),
     "impatient": ("-u", 2, "-r", 2, "-t", "6s", "--patience", "50ms"),
-    "noise": ("-u", 2, "-r", 2, "-t", "5s", "--snr", "5dB"),
+    "noise": ("-u", 2, "-r", 2, "-t", "9s", "--turn-detection", "server_vad"),
 }
 SPREAD = ("open_arrivals", "bursts")  # over two workers
 
@@ -236,7 +236,7 @@ def test_impatient_callers_hang_up_and_call_again(runs):
 def test_noise_is_what_the_run_was_made_in(runs):
     found = runs["noise"]
 
-    assert (found.run["options"]["noise"], found.run["options"]["snr"]) == ("babble", "5dB")
+    assert (found.run["options"]["noise"], found.run["options"]["snr"]) == ("babble", "10dB")
     assert "completed" in {turn["outcome"] for turn in found.turns}
 
 

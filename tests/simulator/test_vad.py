@@ -2,10 +2,13 @@
 
 from operator import attrgetter
 
+import numpy as np
 import pytest
 from dialogue import Dialogue, of, silence, speech, types
 
-from harness.audio import PCM16, PCMA, PCMU
+from harness.audio import PCM16, PCMA, PCMU, encode_audio
+from harness.corpus import load_corpus
+from harness.noise import in_noise
 from harness.simulator.config import SemanticVad, ServerVad
 from harness.simulator.detector import Detector, SpeechStarted, SpeechStopped, loudness
 
@@ -142,6 +145,33 @@ def test_what_is_heard_does_not_depend_on_format_or_frames(format, frame_ms):
     heard = heard_by(detector, *(audio[n : n + size] for n in range(0, len(audio), size)))
 
     assert heard == [SpeechStarted(100), SpeechStopped(1900)]
+
+
+@pytest.mark.parametrize("noise", ["white", "babble"])
+def test_in_noise_that_never_falls_silent_the_end_of_speech_is_heard(noise):
+    corpus = in_noise(load_corpus(), noise, snr=10.0)
+    said, rate = corpus.heard(corpus.get("table-for-two")), PCM16.rate
+    alone = np.resize(corpus.idle_audio(), 3 * rate)
+    detector = Detector(PCM16, ServerVad(), 0)
+
+    heard = heard_by(
+        detector, *(encode_audio(part, PCM16) for part in (alone, said.samples, alone))
+    )
+
+    *_, stopped = [event for event in heard if isinstance(event, SpeechStopped)]
+    assert stopped.audio_end_ms / 1000 == pytest.approx(3 + said.voice_end + 0.5, abs=0.35)
+    assert not detector.speaking
+
+
+def test_a_voice_without_noise_is_heard_as_if_nobody_minded_noise():
+    whole = b"".join(
+        encode_audio(utterance.samples, PCM16) + silence(1.0)
+        for utterance in load_corpus().utterances
+    )
+    minding, plain = (Detector(PCM16, ServerVad(), 0) for _ in range(2))
+    plain._learn_noise = lambda level: None
+
+    assert heard_by(minding, whole) == heard_by(plain, whole)
 
 
 @pytest.mark.parametrize(("eagerness", "end_ms"), [("low", 1800), ("auto", 1400), ("high", 1000)])
