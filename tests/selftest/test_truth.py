@@ -1,7 +1,7 @@
 import pytest
 
 from harness.metrics import measure
-from harness.records import Flag, Kind, Turn
+from harness.records import Flag, Kind, ToolCall, Turn
 from harness.selftest.truth import FIGURES, Line, errors
 
 MS = 1_000_000
@@ -92,7 +92,7 @@ def test_a_tool_turn_is_known_from_both_of_its_responses():
         first_audio=601,
         answer_audio=601,
     )
-    answered.tools = [object()]
+    answered.tools = [ToolCall(name="look_up", call_id="c1")]
     answered.own_delay_s = 0.148
     measure(answered)
     call = line("call", audio_s=0.0, commit_in=100, created_out=110, call_out=200)
