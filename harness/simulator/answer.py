@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "draw_answer"]
 
+_FILLERS = 3  # phrases short enough to be said before a tool call
+
 
 class Answer(msgspec.Struct, frozen=True):
     """What to say, which tools to call then."""
@@ -71,7 +73,9 @@ def draw_answer(
         settings, config, params, dice, followup=followup, said=said, servers=servers
     )
     if tools:
-        phrase, deltas = _filler(settings) if dice.filler < settings.filler_rate else (phrase, 0)
+        deltas = 0
+        if dice.filler < settings.filler_rate:
+            phrase, deltas = _filler(settings, dice.filler / settings.filler_rate)
     most = params.max_output_tokens or config.max_output_tokens
     limit = deltas if most == "inf" else max(1, int(most) * 50 // settings.delta_ms)
     return Answer(
@@ -96,10 +100,11 @@ def _draw_phrase(settings: Settings, rng: random.Random) -> tuple[int, int]:
     return phrase, max(1, round(length_ms / settings.delta_ms))
 
 
-def _filler(settings: Settings) -> tuple[int, int]:
-    """The shortest phrase, and how many deltas it takes."""
+def _filler(settings: Settings, chance: float) -> tuple[int, int]:
+    """One of the shortest phrases, by ``chance`` from 0 to 1, and how many deltas it takes."""
     known = phrases(settings.answer_audio)
-    phrase = min(range(len(known)), key=lambda index: known[index].seconds)
+    shortest = sorted(range(len(known)), key=lambda index: known[index].seconds)[:_FILLERS]
+    phrase = shortest[int(chance * len(shortest))]
     length_ms = known[phrase].seconds * 1000 + settings.silence_ms
     return phrase, math.ceil(length_ms / settings.delta_ms)
 

@@ -100,7 +100,7 @@ GROUPS = {
     "Tools, in sessions that have some": (
         Option(flag="--tool-rate", parse=parse_share, metavar="SHARE", shown="0.5", help="Share of turns that call a tool, when the session has tools"),
         Option(flag="--tool-calls", parse=_whole(1, 100), metavar="N", shown="1", help="How many tools such a turn calls at once: from 1 to N; but one in a session with parallel_tool_calls false"),
-        Option(flag="--filler-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of tool calls before which something is said: 'Let me see.'"),
+        Option(flag="--filler-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of tool calls before which something short is said, such as 'Let me see.'"),
     ),
     "MCP servers, in sessions that have some": (
         Option(flag="--mcp-delay", parse=parse_distribution, metavar="DIST", shown="300ms", help="What a server takes to list its tools, and to run one"),

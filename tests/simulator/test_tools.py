@@ -1,10 +1,13 @@
 """Tool calls: when they are made, with what, and how they go on."""
 
 import json
+from collections import Counter
+from operator import attrgetter
 
 import pytest
 from dialogue import Dialogue, error_of, of, types
 
+from harness.simulator.phrases import phrases
 from harness.simulator.tool_arguments import example_arguments
 
 WEATHER = {
@@ -190,6 +193,16 @@ def test_something_may_be_said_before_a_call():
     (truth,) = caller.truths
     assert truth.first_out < truth.last_out <= truth.call_out
     assert truth.tool_calls == 1
+
+
+def test_what_is_said_before_calls_is_one_of_few_short_things():
+    caller = caller_with(CLOCK, tool_choice="required", filler_rate=0.5)
+    answers = [asked(caller)[-1]["response"]["output"] for _ in range(60)]
+
+    said = Counter(output[0]["content"][0]["transcript"] for output in answers if output[1:])
+    shortest = sorted(phrases("tone"), key=attrgetter("seconds"))[:3]
+    assert set(said) == {" ".join(phrase.words) for phrase in shortest}
+    assert 20 <= said.total() <= 40
 
 
 def test_in_a_text_session_it_is_written():
