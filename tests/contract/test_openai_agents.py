@@ -12,11 +12,12 @@ from judge import CLIENT, SERVER, judged
 
 LIBRARIES = Path(sys.prefix) / "agents"
 TALK = Path(__file__).with_name("agents") / "talk.py"
-ANSWER_S = 1.5
-WITHIN = 110.0  # seconds, on a busy machine
+ANSWER_S = 3.0  # long enough for a busy client to talk over it
+WITHIN = 240.0  # seconds, on a busy machine
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(
         not (LIBRARIES / "ready").exists(), reason="openai-agents: make .venv/agents/ready"
     ),
@@ -28,7 +29,7 @@ def played(tmp_path_factory):
     """What came of each scene, in clear and under TLS."""
     folder = tmp_path_factory.mktemp("agents")
     authority, said = folder / "authority.pem", folder / "said.json"
-    options = ("--ttfa", "20ms", "--answer", f"{ANSWER_S}s", "--speed", "2", "--tool-rate", "1")
+    options = ("--ttfa", "20ms", "--answer", f"{ANSWER_S}s", "--speed", "1", "--tool-rate", "1")
     with (
         running_simulator(*options) as clear,
         running_simulator(*options, "--tls", str(authority)) as secret,
@@ -50,7 +51,14 @@ def played(tmp_path_factory):
 @pytest.fixture(params=["ws", "wss"])
 def scene(request, played):
     """What came of a scene, by its name."""
-    return played[request.param].__getitem__
+
+    def of(name):
+        said = played[request.param][name]
+        if "failed" in said:
+            pytest.fail(f"{name} over {request.param}:\n{said['failed']}")
+        return said
+
+    return of
 
 
 SCENES = ("push_to_talk", "server_vad", "semantic_vad", "text", "tool", "barge_in", "interrupt")
