@@ -116,8 +116,8 @@ def run(args: argparse.Namespace) -> int:
     _allow_many_connections()
     with asyncio.Runner(loop_factory=PreciseLoop) as runner:
         runner.run(_serve(Server(endpoint, access), args, tls))
-    if log:
-        log.close(endpoint.totals)
+        if log:  # as long as a second signal does no harm: timeout(1) sends two
+            log.close(endpoint.totals)
     return 0
 
 

@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -376,6 +377,19 @@ def test_sigterm_says_goodbye_and_completes_the_log():
         assert simulator.stop() == 0
         assert len(simulator.truth()) == 1
         assert simulator.totals()["responses"] == 1
+
+
+def test_whoever_asks_it_to_end_again_and_again_gets_its_totals(tmp_path):
+    log = tmp_path / "truth.jsonl"
+    command = [*COMMAND, "--port", "0", "--truth", str(log)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    while process.poll() is None:
+        process.terminate()
+        time.sleep(0.0005)
+    process.stdout.close()
+
+    assert list(json.loads(log.read_text().splitlines()[-1])) == ["totals"]
 
 
 def test_it_ends_with_its_stdin():
