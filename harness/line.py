@@ -205,7 +205,9 @@ class Line(ABC):
         if connection.goodbye_late:
             ending = (SessionOutcome.TIMEOUT, None)
         elif closed is not None:
-            ending = session_ending(closed, connection.parting_error, hung_up=self._hung_up)
+            # Whoever renews takes the cap for the end of a session, though nothing is left to say.
+            ended = self._hung_up or self._to_be_renewed
+            ending = session_ending(closed, connection.parting_error, hung_up=ended)
         phase = Phase.CLOSE if connection.goodbye_late else None
         self._logbook.end(*ending, phase=phase, microphone=self._microphone)
 
@@ -218,7 +220,6 @@ class Line(ABC):
     def _renew(self) -> None:
         """Hang up and dial again; the call goes on."""
         self._hang_up()
-        self._hung_up = True
         self._close_session()
         self._hung_up = self._over = False
         self._deferred = None

@@ -532,6 +532,15 @@ def test_a_session_that_reached_its_cap_is_renewed_and_the_call_goes_on(monkeypa
     assert len(line.partner.dials) == 2
 
 
+def test_a_cap_that_cuts_the_last_turn_costs_the_turn_not_the_session(monkeypatch):
+    line = renewing(monkeypatch, ga.error("session_expired"))
+    turn, session = quiet(line)
+
+    assert (turn.outcome, turn.code) == (Outcome.FAILED, "session_expired")
+    assert session == (SessionOutcome.ENDED, "session_expired")
+    assert len(line.partner.dials) == 1
+
+
 def test_without_renewal_the_call_ends_with_its_session(line):
     closing(line.partner, 1001, ga.error("session_expired"))
     _, session = quiet(line)
