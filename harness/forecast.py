@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -9,9 +10,20 @@ from harness.corpus import Corpus
 from harness.cost import load_prices
 from harness.money.expected import Talk, turn_usd, usage_of
 from harness.options import Workload
+from harness.stages import Stages
 from harness.tools import SimulatedTools
 
-__all__ = ["ANSWER_S", "Assumed", "Forecast", "Minute", "Traffic", "Usd", "forecast", "talk_of"]
+__all__ = [
+    "ANSWER_S",
+    "Assumed",
+    "Forecast",
+    "Minute",
+    "Plateau",
+    "Traffic",
+    "Usd",
+    "forecast",
+    "talk_of",
+]
 
 ANSWER_S = 6.0
 """Seconds of an answer, as long as nobody knows better: two sentences or three."""
@@ -42,6 +54,7 @@ class Assumed(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 2.0  # between the calls of a caller
     call_length_s: float | None = None  # None: for the workload's turns
     arrivals: float | None = None  # calls a second, by a schedule; None: callers call again
+    stages: Stages | None = None  # None: callers come at spawn_rate and stay
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +71,17 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     input: int  # read: all of the conversation, with each answer
     cached: int  # of it, at most
     output: int
+
+
+class Plateau(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a run in which the number of callers stays, and what it sends and takes then."""
+
+    from_s: float
+    until_s: float
+    callers: int
+    messages_sent: float  # a second
+    messages_received: float  # a second
+    tokens_per_minute: float
 
 
 class Usd(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +105,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     full_after_s: float  # all callers are there
     sent: Traffic
     received: Traffic
+    plateaus: tuple[Plateau, ...]  # of stages
     minutes: tuple[Minute, ...]  # of one call
     tokens_per_minute: float  # of all callers, on average over their calls
     requests_per_minute: float
@@ -128,6 +153,7 @@ def forecast(workload: Workload, corpus: Corpus, assumed: Assumed) -> Forecast:
     talk, times = course.talk, _times(course, assumed)
     usages = [usage_of(talk, number, cached=True) for number in range(course.turns)]
     read = sum(usage["total_tokens"] for usage in usages)
+    sent, received, tokens = _sent(course), _received(course), course.rate * read * 60
     return Forecast(
         says_s=talk.says_s,
         turn_s=course.turn_s,
@@ -137,11 +163,12 @@ def forecast(workload: Workload, corpus: Corpus, assumed: Assumed) -> Forecast:
         calls=times[0],
         turns=sum(times),
         responses=sum(times) * talk.answers,
-        full_after_s=assumed.users / assumed.spawn_rate,
-        sent=_sent(course),
-        received=_received(course),
+        full_after_s=_full_after_s(assumed),
+        sent=sent,
+        received=received,
+        plateaus=tuple(_plateaus(assumed, sent, received, tokens)),
         minutes=tuple(_minutes(course)),
-        tokens_per_minute=course.rate * read * 60,
+        tokens_per_minute=tokens,
         requests_per_minute=course.rate * course.turns * talk.answers * 60,
         context=round(usages[-1]["input_tokens"] / talk.answers),
         usd_call=_usd(workload, talk, [1.0] * course.turns),
@@ -167,12 +194,51 @@ def _times(course: _Course, assumed: Assumed) -> list[int]:
     """How often each turn of a call is taken, over the run."""
     if assumed.arrivals is not None:
         return [max(1, round(course.rate * assumed.run_time_s))] * course.turns
-    each = _caller_seconds(assumed) / assumed.users
+    if assumed.stages is not None:
+        each = [
+            _turns_within(until - since, course, assumed) for since, until in assumed.stages.spans()
+        ]
+        return [sum(times) for times in zip(*each, strict=True)] or [0] * course.turns
+    there = _caller_seconds(assumed) / assumed.users
+    return [assumed.users * times for times in _turns_within(there, course, assumed)]
+
+
+def _turns_within(seconds: float, course: _Course, assumed: Assumed) -> list[int]:
+    """How often each turn of a call is taken by a caller who is there for so long."""
     cycle = course.call_s + assumed.wait_s
-    whole = math.floor(each / cycle)
+    whole = math.floor(seconds / cycle)
     # Of the last call, turns that have begun are heard out.
-    begun = math.ceil((each - whole * cycle) / course.turn_s)
-    return [assumed.users * (whole + (number < begun)) for number in range(course.turns)]
+    begun = math.ceil((seconds - whole * cycle) / course.turn_s)
+    return [whole + (number < begun) for number in range(course.turns)]
+
+
+def _full_after_s(assumed: Assumed) -> float:
+    """When all callers are there for the first time."""
+    if assumed.stages is None:
+        return assumed.users / assumed.spawn_rate
+    ends = accumulate(stage.seconds for stage in assumed.stages.stages)
+    full = zip(ends, assumed.stages.stages, strict=True)
+    return next((end for end, stage in full if stage.users == assumed.stages.peak), 0.0)
+
+
+def _plateaus(
+    assumed: Assumed, sent: Traffic, received: Traffic, tokens: float
+) -> Iterator[Plateau]:
+    """Each level of the stages; what all callers send and take is scaled to it."""
+    begin, before = 0.0, 0
+    for stage in assumed.stages.stages if assumed.stages else ():
+        if stage.users == before and stage.seconds > 0:
+            share = stage.users / assumed.users
+            yield Plateau(
+                from_s=begin,
+                until_s=begin + stage.seconds,
+                callers=stage.users,
+                messages_sent=share * sent.messages,
+                messages_received=share * received.messages,
+                tokens_per_minute=share * tokens,
+            )
+        begin += stage.seconds
+        before = stage.users
 
 
 def _turn_s(workload: Workload, talk: Talk, assumed: Assumed) -> float:

@@ -9,9 +9,14 @@ import msgspec
 
 from harness.durations import Distribution, parse_distribution, parse_duration
 from harness.options import Option, parse_option
+from harness.stages import Stages, soak, spike, steady, steps
 
-__all__ = ["LOAD_OPTIONS", "Level", "Load", "parse_load"]
+__all__ = ["LOAD_OPTIONS", "SHAPES", "Level", "Load", "parse_load", "planned"]
 
+SHAPES = ("steady", "steps", "spike", "soak")
+"""Loads whose number of users is known beforehand, by the locustfile that makes them."""
+
+HOUR = 3600.0
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -40,6 +45,33 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     arrivals: float = 1.0  # calls a second
     call_length: Distribution | None = None  # None: --turns say how long a call is
     every: float = 15.0  # seconds
+
+
+def planned(shape: str, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
+    """
+    How many users a shape has when.
+
+    Args:
+        shape: One of ``SHAPES``.
+        load: The options.
+        users: The most, ``-u``.
+        rate: Users a second who come or go, ``-r``.
+        seconds: How long it is to last, ``-t``, if that was said.
+
+    Raises:
+        ValueError: If that can't be.
+
+    """
+    match shape:
+        case "steps":
+            levels = [level.of(users) for level in load.steps]
+            return steps(levels, rate=rate, seconds=load.step_time)
+        case "spike":
+            base = load.spike_base.of(users)
+            return spike(base, users, rate=rate, before=load.spike_after, seconds=load.spike_time)
+        case "soak":
+            return soak(users, rate=rate, seconds=seconds or HOUR)
+    return steady(users, rate=rate)
 
 
 def _level(text: str) -> Level:

@@ -60,6 +60,18 @@ class Stages(msgspec.Struct, frozen=True):
                 return stage.users, change / stage.seconds if change else AT_ONCE
         return None
 
+    def spans(self) -> Iterator[tuple[float, float]]:
+        """From when until when each user is there, seconds; who came last goes first."""
+        come: list[float] = []
+        for begin, before, stage in self._walk():
+            each = stage.seconds / max(1, abs(stage.users - before))
+            for n in range(1, abs(stage.users - before) + 1):
+                if stage.users > before:
+                    come.append(begin + n * each)
+                else:
+                    yield come.pop(), begin + n * each
+        yield from ((since, self.duration) for since in come)
+
     def lasting(self, seconds: float | None) -> Stages:
         """The same for so long: cut short, or with a longer last stage; ``None``: as it is."""
         if seconds is None or not self.stages:

@@ -6,6 +6,7 @@ from endpoint import running_simulator
 from harness.corpus import Corpus, load_corpus
 from harness.forecast import Assumed, forecast, talk_of
 from harness.options import parse_workload
+from harness.stages import steps
 
 CORPUS = Corpus([load_corpus().get("menu")])
 SAYS = CORPUS.utterances[0].voice_end
@@ -38,6 +39,25 @@ def test_a_ramp_takes_from_the_calls_there_is_time_for():
 
     assert foretold(slow).turns == pytest.approx(foretold(at_once).turns / 2, rel=0.1)
     assert foretold(slow).full_after_s == pytest.approx(600)
+
+
+def test_callers_of_a_step_call_from_then_on_until_the_end():
+    cycle = foretold(turns="2").call_s + 2.0
+    stages = steps((10, 30), rate=1e9, seconds=2 * cycle)
+    shaped = msgspec.structs.replace(
+        MINUTE, users=30, run_time_s=stages.duration * 0.999, stages=stages.lasting(3.999 * cycle)
+    )
+
+    plan = foretold(shaped, turns="2")
+
+    assert plan.calls == 10 * 4 + 20 * 2
+    assert plan.turns == 2 * plan.calls
+    assert plan.full_after_s == pytest.approx(2 * cycle)
+    low, high = plan.plateaus
+    assert (low.callers, high.callers) == (10, 30)
+    assert high.messages_sent == pytest.approx(3 * low.messages_sent) == plan.sent.messages
+    assert high.tokens_per_minute == plan.tokens_per_minute
+    assert (low.until_s, high.until_s) == pytest.approx((2 * cycle, 3.999 * cycle))
 
 
 def test_calls_that_fall_due_by_a_schedule_are_as_many_as_it_says():

@@ -99,3 +99,11 @@ def test_it_is_over_when_its_last_stage_is():
 def test_what_cannot_be_reached_in_time_is_said_at_once(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_each_user_is_there_from_when_it_comes_until_it_goes():
+    stages = Stages((Stage(2, 2), Stage(8, 2), Stage(0, 4), Stage(3, 4), Stage(2, 3), Stage(1, 3)))
+
+    spans = sorted(stages.spans())
+
+    assert spans == [(1, 16), (2, 16), (10, 15), (10, 16)]

@@ -14,16 +14,18 @@ from harness.corpus import CorpusError, load_corpus
 from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.forecast import Assumed, forecast
-from harness.loads import LOAD_OPTIONS, parse_load
+from harness.loads import LOAD_OPTIONS, SHAPES, Load, parse_load, planned
 from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, Workload, parse_workload
 from harness.paid import check_money
 from harness.plan.carriers import carriers
 from harness.plan.table import Plan, print_plan
 from harness.realtime.dialects import parse_endpoint
+from harness.stages import Stages
 
 __all__ = ["add_arguments", "run"]
 
 SCHEDULES = ("arrivals", "call_length")
+SHAPED = {"steps": ("steps", "step_time"), "spike": ("spike_base", "spike_after", "spike_time")}
 PARTS = re.compile(r"[\d.]+\s*[a-z]*")
 
 
@@ -32,8 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("Load, as Locust is told").add_argument
     add("-u", "--users", type=_users, default=1, metavar="N", help="Callers at once")
     add("-r", "--spawn-rate", type=_rate, default=1.0, metavar="N", help="Callers more a second")
-    add("-t", "--run-time", type=_time, required=True, metavar="TIME", default=argparse.SUPPRESS,
-        help="How long: 90s, 15m, 1h30m")  # fmt: skip
+    add("-t", "--run-time", type=_time, metavar="TIME", default=argparse.SUPPRESS,
+        help="How long: 90s, 15m, 1h30m; steps and a spike say so themselves")  # fmt: skip
+    add("--shape", choices=SHAPES, default=argparse.SUPPRESS,
+        help="How callers come and go: the locustfile of that name "
+        "(default: what the options below belong to, else steady)")  # fmt: skip
     add("-H", "--host", metavar="HOST", default=argparse.SUPPRESS,
         help="Whom to call: says whether that costs money")  # fmt: skip
     add = parser.add_argument_group("Assumed").add_argument
@@ -45,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="Say it as JSON")
     group = parser.add_argument_group("Loads that are not steady")
     for option in LOAD_OPTIONS:
-        if option.name in SCHEDULES:
+        if option.name in (*SCHEDULES, *SHAPED["steps"], *SHAPED["spike"]):
             _add(group, option)
     group = parser.add_argument_group("Workload, as in a load test")
     for option in (*OPTIONS, *TIMEOUT_OPTIONS):
@@ -75,15 +80,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
     load = parse_load(given)
+    stages = _stages(given, load)
     assumed = Assumed(
-        users=given["users"],
+        users=stages.peak if stages else given["users"],
         spawn_rate=given["spawn_rate"],
-        run_time_s=given["run_time"],
+        run_time_s=stages.duration if stages else given["run_time"],
         answer_s=given["answer"],
         ttfa_s=given["ttfa"],
         wait_s=given["wait"],
         call_length_s=load.call_length.mean if load.call_length else None,
         arrivals=load.arrivals if "arrivals" in given else None,
+        stages=stages,
     )
     detection = workload.turn_detection
     return Plan(
@@ -95,6 +102,24 @@ def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
         carriers=carriers(assumed.users, detection, given.get("sessions_per_core")),
         refusal=_refusal(given.get("host"), workload),
     )
+
+
+def _stages(given: Mapping[str, Any], load: Load) -> Stages | None:
+    """How many callers there are when; ``None`` if they come and stay, or calls have a schedule."""
+    shape = given.get("shape") or _shape_of(given)
+    seconds = given.get("run_time")
+    if "arrivals" in given and shape != "steady":
+        raise ValueError(f"--arrivals and {shape} are two loads: give one of them")
+    if seconds is None and shape in ("steady", "soak"):
+        raise ValueError("how long does it last? give -t")
+    if shape == "steady":
+        return None
+    users, rate = given["users"], given["spawn_rate"]
+    return planned(shape, load, users=users, rate=rate, seconds=seconds).lasting(seconds)
+
+
+def _shape_of(given: Mapping[str, Any]) -> str:
+    return next((shape for shape, options in SHAPED.items() if given.keys() & {*options}), "steady")
 
 
 def _refusal(host: str | None, workload: Workload) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.forecast import Assumed, Forecast, Minute
+from harness.forecast import Assumed, Forecast, Minute, Plateau
 from harness.plan.carriers import ROOM, Carriers
 
 __all__ = ["Plan", "print_plan"]
@@ -33,6 +33,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def print_plan(console: Console, plan: Plan) -> None:
     """The load, its tokens by the minute of a call, what it costs, and what to know."""
     console.print(_figures(plan))
+    if plan.forecast.plateaus:
+        console.print(_plateaus(plan.forecast.plateaus))
     console.print(_minutes(plan.forecast.minutes))
     for note in _notes(plan):
         console.print(escape(note))
@@ -70,6 +72,18 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     workers = plan.carriers.workers
     enough = f"{workers} of one core each, filled to {ROOM:.0%}"
     yield "workers", plan.carriers.source if workers is None else enough
+
+
+def _plateaus(plateaus: Sequence[Plateau]) -> Table:
+    """The load over time, without the ways from level to level."""
+    title = "callers over time, with messages a second and tokens a minute"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("from", "callers", "sent", "received", "tokens"):
+        table.add_column(name, justify="right", overflow="fold")
+    for row in plateaus:
+        figures = (row.callers, row.messages_sent, row.messages_received, row.tokens_per_minute)
+        table.add_row(_clock(row.from_s), *(f"{n:,.0f}" for n in figures))
+    return table
 
 
 def _minutes(minutes: Sequence[Minute]) -> Table:
@@ -120,6 +134,13 @@ def _usd(value: float) -> str:
     if value == 0 or value >= 100:
         return f"${value:,.0f}"
     return f"${value:.2f}" if value >= 1 else f"${value:.2g}"
+
+
+def _clock(seconds: float) -> str:
+    """``4:10``, or ``1:04:10`` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _span(seconds: float) -> str:

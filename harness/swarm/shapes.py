@@ -7,13 +7,11 @@ from typing import Any, ClassVar, cast
 from locust import LoadTestShape, events
 from locust.util.timespan import parse_timespan
 
-from harness.loads import Load, parse_load
-from harness.stages import AT_ONCE, Stages, soak, spike, steady, steps
+from harness.loads import Load, parse_load, planned
+from harness.stages import AT_ONCE, Stages, steady
 from harness.swarm.cli_options import offer
 
 __all__ = ["AtOnce", "PlannedShape", "Soak", "Spike", "Steady", "Steps"]
-
-HOUR = 3600.0
 
 
 class PlannedShape(LoadTestShape):
@@ -94,7 +92,7 @@ class Steady(PlannedShape):
 
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """How many users there are when."""
-        return steady(users, rate=rate)
+        return planned("steady", load, users=users, rate=rate, seconds=seconds)
 
 
 class AtOnce(PlannedShape):
@@ -115,8 +113,7 @@ class Steps(PlannedShape):
 
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """How many users there are when."""
-        levels = [level.of(users) for level in load.steps]
-        return steps(levels, rate=rate, seconds=load.step_time)
+        return planned("steps", load, users=users, rate=rate, seconds=seconds)
 
 
 class Spike(PlannedShape):
@@ -131,8 +128,7 @@ class Spike(PlannedShape):
 
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """How many users there are when."""
-        base = load.spike_base.of(users)
-        return spike(base, users, rate=rate, before=load.spike_after, seconds=load.spike_time)
+        return planned("spike", load, users=users, rate=rate, seconds=seconds)
 
 
 class Soak(PlannedShape):
@@ -142,7 +138,7 @@ class Soak(PlannedShape):
 
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """How many users there are when."""
-        return soak(users, rate=rate, seconds=seconds or HOUR)
+        return planned("soak", load, users=users, rate=rate, seconds=seconds)
 
 
 def _seconds(run_time: Any) -> float | None:

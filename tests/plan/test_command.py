@@ -31,7 +31,7 @@ def test_it_says_what_a_test_will_send_take_and_cost(plan):
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_a_narrow_terminal_loses_nothing(plan, columns):
-    said = plan(*LOAD, columns=columns)
+    said = plan(*LOAD, "--shape", "steps", "--step-time", "20m", columns=columns)
 
     assert all(len(line) <= columns for line in said.splitlines())
     assert "…" not in said
@@ -77,6 +77,10 @@ def test_the_environment_counts_as_it_does_for_locust(plan, monkeypatch):
         (("--arrivals", "30/min", "-t", "10m"), "300 calls"),
         (("--arrivals", "10/s"), "Calls will wait for an idle caller: it takes"),
         (("-r", "0.1"), "is over before all callers are there"),
+        (("--steps", "10,40", "--step-time", "5m", "-t", "8m"), "40, all there after 5 min 30 s"),
+        (("--shape", "steps", "-r", "9", "-t", "4m"), "3:01 50"),
+        (("--spike-base", "10", "-r", "9", "-t", "2m"), "1:00 50"),
+        (("--shape", "soak", "-r", "9"), "0:06 50"),
     ],
 )
 def test_it_says_what_one_should_know(plan, arguments, said):
@@ -90,6 +94,9 @@ def test_it_says_what_one_should_know(plan, arguments, said):
         (("--host", "ftp://x"), "a host begins with"),
         (("--sessions-per-core", "nowhere"), "nowhere does not say what a core carries"),
         (("--corpus", "nowhere"), "--corpus: there is no folder nowhere"),
+        (("--steps", "10", "--arrivals", "1/s"), "--arrivals and steps are two loads"),
+        (("--steps", "many"), "--steps: 'many' is no number of callers"),
+        (("--steps", "1000"), "make it longer, or let them come faster (-r)"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(plan, arguments, said):
@@ -100,9 +107,15 @@ def test_what_makes_no_sense_is_one_line(plan, arguments, said):
     assert line.count("\n") == 1
 
 
-@pytest.mark.parametrize("wrong", [("-t", "soon"), ("-t", "0"), ("-u", "0"), ("-r", "0"), ()])
+def test_steps_and_spikes_say_themselves_how_long_they_last(plan):
+    assert "turns in 6 min" in plan("--steps", "10,20,40", "--step-time", "2m", "-r", "2")
+    assert "how long does it last? give -t" in plan("--shape", "soak", code=2)
+    assert "how long does it last? give -t" in plan(code=2)
+
+
+@pytest.mark.parametrize("wrong", [("-t", "soon"), ("-t", "0"), ("-u", "0"), ("-r", "0")])
 def test_a_load_that_is_none_is_refused(wrong):
-    time = () if wrong[:1] == ("-t",) or not wrong else ("-t", "1m")
+    time = () if wrong[:1] == ("-t",) else ("-t", "1m")
 
     with pytest.raises(SystemExit) as ended:
         main(["plan", *time, *wrong])
