@@ -103,6 +103,7 @@ class HealthMonitor:
         self._watchdog = Watchdog(hub_watch(), self._collections, self._delay)
         self._watchdog.start()
         hub_watch().take()
+        hub_watch().beat_ns = int(HEARTBEAT_S * 1e9)
         self._before = self._count()
         self._greenlets = [gevent.spawn(self._beat), gevent.spawn(self._look)]
 
@@ -114,6 +115,7 @@ class HealthMonitor:
         assert self._delay is not None
         _monitors().clear()  # first: others run while the greenlets end, and may stop it too
         gevent.killall(self._greenlets)
+        hub_watch().beat_ns = None
         self._watchdog.stop()
         last = self.take()
         self._collections.stop()

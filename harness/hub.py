@@ -56,6 +56,7 @@ class HubWatch:
         frame_lateness: Frame due to frame written; who sends frames fills it.
         hub_lag: Heartbeat due to heartbeat run; the heartbeat fills it.
         internal_errors: Exceptions of our own code that ended a session.
+        beat_ns: A heartbeat ends each poll after so long; ``None``: there is no heartbeat.
 
     """
 
@@ -65,6 +66,7 @@ class HubWatch:
         self.stalls: deque[tuple[int, int]] = deque(maxlen=STALLS_KEPT)
         self.read_lag, self.frame_lateness, self.hub_lag = _three()
         self.internal_errors = 0
+        self.beat_ns: int | None = None
         self._reads, self._most_reads = 0, ROOM
         self._cpu_ns = self._gathering = 0
         self._prepare = hub.loop.prepare(ref=False, priority=AFTER_GREENLETS)
@@ -84,10 +86,13 @@ class HubWatch:
 
         TCP keeps the last receive stamp of segments that it merged. A poll that had to wait, and
         woke as soon as there was something, proves that nothing was there before; otherwise it
-        may have come at any time since the poll before. ``EXACT_NS`` and less is told as 0.
+        may have come at any time since the poll before. So it may where the poll lasted longer
+        than it could: then the process had no processor. ``EXACT_NS`` and less is told as 0.
         """
         # What was there when the poll began was not waited for, however long the poll took.
-        long = self.polled_at - self._poll_began - self._gathering > WAITED_NS
+        lasted = self.polled_at - self._poll_began
+        starved = self.beat_ns is not None and lasted > self.beat_ns + EXACT_NS
+        long = lasted - self._gathering > WAITED_NS and not starved
         waited = long and stamp >= self._poll_began
         prompt = self.polled_at - stamp <= EXACT_NS
         earliest = self.polled_at if waited and prompt else self._polled_before

@@ -97,6 +97,15 @@ def test_slack_is_how_much_earlier_a_merged_message_may_have_come(
     assert watch.slack(round(stamp * MS)) == slack * MS
 
 
+@pytest.mark.parametrize(("polled", "slack"), [(29, 0), (32, 0), (33, 33), (210, 210)])
+def test_a_poll_that_outlasted_the_heartbeat_proves_nothing(watch, polled, slack):
+    watch.beat_ns = 20 * MS
+    watch._polled_before, watch._poll_began, watch._gathering = 0, 10 * MS, 0
+    watch.polled_at = polled * MS
+
+    assert watch.slack(polled * MS) == slack * MS
+
+
 def test_a_poll_that_had_much_to_gather_did_not_wait(watch):
     watch._polled_before, watch._poll_began, watch._gathering = 0, 30 * MS, 600_000
     watch.polled_at = 30 * MS + 700_000
