@@ -303,7 +303,7 @@ class RealtimeAdapter(Connection):
     def _take_turn(self) -> None:
         """Commit what was said, ask for an answer, unless one is being heard."""
         hearing = self._hearing
-        if hearing.stage in (Stage.AWAITED, Stage.HEARD) and not self._gave_up:
+        if hearing.stage in (Stage.AWAITED, Stage.HEARD, Stage.SERVED) and not self._gave_up:
             return
         if not self.connected:
             return
@@ -346,7 +346,21 @@ class RealtimeAdapter(Connection):
             question, self._deferred = self._deferred, None
             if self.connected:
                 self.send(question)
+        if self.connected:
+            self._let_tools_run()
         return look
+
+    def _let_tools_run(self) -> None:
+        """Allow the endpoint to run tools of MCP servers, and ask it to go on when it has."""
+        requests, self._hearing.approvals = self._hearing.approvals, []
+        for request_id in requests:
+            verdict = {"approval_request_id": request_id, "approve": True}
+            item = {"type": "mcp_approval_response", "id": self._event_id(), **verdict}
+            self.send(CreateItem(item=item))
+        if self._hearing.to_go_on and not self.session.active:
+            question = CreateResponse(event_id=self._event_id())
+            self._hearing.go_on(str(question.event_id))
+            self.send(question)
 
 
 def _endpoint(where: str | Endpoint, workload: Workload, api_key: str | None) -> Endpoint:

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["FunctionCalls"]
+__all__ = ["MOST_CALLS", "FunctionCalls"]
 
-MOST_CALLS = 128  # of one answer
+MOST_CALLS = 128
+"""Of one answer that are kept."""
 _NOTHING = ("", "{}")
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from harness.audio import PCM16, AudioDecoder, AudioFormat
-from harness.chat import FunctionCalls
+from harness.chat import MOST_CALLS, FunctionCalls
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
     ArgumentsDelta,
@@ -15,6 +15,9 @@ from harness.realtime.events import (
     Error,
     ErrorDetails,
     InputTranscript,
+    ItemDone,
+    McpCallCompleted,
+    McpCallFailed,
     OutputItemAdded,
     OutputItemDone,
     Response,
@@ -37,6 +40,7 @@ class Stage(Enum):
     NOTHING = "nothing"  # has been said by anybody
     AWAITED = "awaited"  # something was said
     HEARD = "heard"  # its response was created
+    SERVED = "served"  # the endpoint runs tools that it called, and will be asked to go on
     OVER = "over"
 
 
@@ -52,6 +56,7 @@ class Hearing:
         agent_transcript: What the answer said; ``None`` until it has said something whole.
         calls: The answer's function calls.
         response: How the answer ended.
+        approvals: Calls of MCP servers' tools that the endpoint asks to be allowed.
 
     """
 
@@ -61,6 +66,9 @@ class Hearing:
         self.agent_transcript: str | None = None
         self.calls = FunctionCalls()
         self.response: Response | None = None
+        self.approvals: list[str] = []
+        self._served: set[str] = set()  # calls of this answer that the endpoint runs itself
+        self._serving: set[str] = set()  # those of them that it has not run yet
         self._id: str | None = None  # of the response that is heard
         self._known: dict[str | None, None] = {}  # responses heard or passed over, oldest first
         self._asked: frozenset[str] = frozenset()  # event ids of what asked for the answer
@@ -79,7 +87,17 @@ class Hearing:
         """Whether something is to be heard, or nothing was said yet."""
         return self.stage is not Stage.OVER
 
+    @property
+    def to_go_on(self) -> bool:
+        """Whether the endpoint has run the tools that it called, and has to be asked to go on."""
+        return self.stage is Stage.SERVED and not self._serving
+
     # What we do.
+
+    def go_on(self, event_id: str) -> None:
+        """The answer is asked by this event to go on."""
+        self._asked = frozenset({event_id})
+        self.stage = Stage.AWAITED
 
     def expect(self, *event_ids: str) -> None:
         """An answer is asked for by these events: what is left of the one before is forgotten."""
@@ -138,6 +156,8 @@ class Hearing:
         self._words = ""
         self.agent_transcript = self.response = None
         self.calls = FunctionCalls()
+        self._served.clear()
+        self._serving.clear()
 
     # What the endpoint does.
 
@@ -206,7 +226,12 @@ class Hearing:
             if item.type == "function_call":
                 self.calls.complete(item.call_id, item.name, item.arguments)
         self.response = response
-        self._end(_failure(response))
+        served = bool(self._served) and response.status == "completed"
+        self._served.clear()
+        if served and not self.calls.shown():  # functions are answered first, by the script
+            self.stage, self._id = Stage.SERVED, None
+        else:
+            self._end(_failure(response))
         return True
 
     def _end(self, failure: ServerError | None) -> None:
@@ -216,8 +241,13 @@ class Hearing:
 
     def _item_added(self, event: OutputItemAdded) -> bool:
         item = event.item
-        if item and item.type == "function_call" and self._is_heard(event.response_id):
+        if item is None or not self._is_heard(event.response_id):
+            return False
+        if item.type == "function_call":
             self.calls.begin(item.call_id, item.name)
+        elif item.type == "mcp_call" and item.id and len(self._served) < MOST_CALLS:
+            self._served.add(item.id)
+            self._serving.add(item.id)
         return False
 
     def _item_done(self, event: OutputItemDone) -> bool:
@@ -234,6 +264,16 @@ class Hearing:
     def _arguments_done(self, event: ArgumentsDone) -> bool:
         if self._is_heard(event.response_id):
             self.calls.complete(event.call_id, event.name, event.arguments)
+        return False
+
+    def _run(self, event: McpCallCompleted | McpCallFailed) -> bool:
+        self._serving.discard(event.item_id or "")
+        return True
+
+    def _conversation_item(self, event: ItemDone) -> bool:
+        item = event.item
+        if item and item.id and item.type == "mcp_approval_request":
+            self.approvals.append(item.id)
         return False
 
     def _understood(self, event: InputTranscript) -> bool:
@@ -276,6 +316,9 @@ _HEARD: dict[type, Callable[[Hearing, Any], bool]] = {
     OutputItemDone: Hearing._item_done,
     ArgumentsDelta: Hearing._arguments_delta,
     ArgumentsDone: Hearing._arguments_done,
+    McpCallCompleted: Hearing._run,
+    McpCallFailed: Hearing._run,
+    ItemDone: Hearing._conversation_item,
     InputTranscript: Hearing._understood,
     Error: Hearing._error,
 }

@@ -952,3 +952,58 @@ def test_answers_that_nobody_listens_to_are_not_kept(partner, adapter):
 
 def test_every_row_is_held_by_a_test():
     assert set(OWED) == set(HELD)
+
+
+def test_an_answer_goes_on_when_the_endpoint_has_run_a_tool_itself(partner, adapter):
+    adapter.send_text("Hello")
+    *made, done = ga.mcp_call()
+    filler = ga.audio_delta(b"\1\1", item="item_0")
+    partner.say(made[0], ga.item_added(item="item_0"), filler, *made[1:], done)
+    listener = gevent.spawn(hear, adapter)
+    gevent.idle()
+    assert partner.names.count("response.create") == 1
+
+    partner.say(ga.mcp_ended())
+    assert partner.names.count("response.create") == 2
+    partner.say(*ga.answer("resp_2", deltas=1))
+    assert listener.get(timeout=5) == [b"\1\1", b"\1\2" * 480]
+
+
+def test_it_asks_once_and_after_the_response_that_called(partner, adapter):
+    adapter.send_text("Hello")
+    *made, done = ga.mcp_call()
+    partner.say(*made, ga.mcp_ended(how="failed"))
+    assert partner.names.count("response.create") == 1
+
+    partner.say(done, ga.mcp_ended(how="failed"))
+    assert partner.names.count("response.create") == 2
+
+
+def test_calls_that_need_approval_are_approved_for_a_script_too(partner, adapter):
+    adapter.send_text("Hello")
+    request = {"id": "ask_1", "type": "mcp_approval_request", "name": "search", "arguments": "{}"}
+    partner.say(*ga.mcp_call(), ga.message("conversation.item.done", item=request))
+
+    item = partner.last("conversation.item.create")["item"]
+    assert (item["approval_request_id"], item["approve"]) == ("ask_1", True)
+
+
+def test_an_interrupted_answer_does_not_go_on_after_its_tool(partner, adapter):
+    adapter.send_text("Hello")
+    partner.say(*ga.mcp_call())
+    adapter.interrupt()
+    partner.say(ga.mcp_ended())
+
+    assert partner.names.count("response.create") == 1
+    assert hear(adapter) == []
+
+
+def test_functions_called_beside_it_are_the_scripts_to_answer(partner, adapter):
+    adapter.send_text("Hello")
+    *made, done = ga.mcp_call()
+    partner.say(*made, call_item("book"), call_done(), done)
+
+    assert hear(adapter) == []
+    partner.say(ga.mcp_ended())
+    adapter.send_tool_output("c1", "{}")
+    assert partner.names.count("response.create") == 2
