@@ -8,6 +8,7 @@ import ga
 import gevent
 import pytest
 from caller import Caller
+from judge import CLIENT, judged
 from partner import Partner
 
 from harness.arrivals import Intended
@@ -764,6 +765,7 @@ def test_calls_that_need_approval_are_approved(line, announced):
     )
     turn, _ = quiet(line)
 
+    judged(line.partner.sent[-2], CLIENT)
     approval = line.partner.sent[-2]["item"]
     assert (approval["approval_request_id"], approval["approve"]) == ("ask_1", True)
     assert turn.outcome is Outcome.COMPLETED
