@@ -10,7 +10,7 @@ def test_methods_marked_as_tools_are_offered_called_and_answered(folder):
     options = ("--headless", "-u", 2, "-r", 2, "-t", "8s", "--listen", "done", "--pause", "50ms")
     tools = LOCUSTFILE.with_name("tools.py")
     with Locust(folder, *options, "--tool-choice", "required", locustfile=tools) as locust:
-        assert locust.wait() == 0, locust.text
+        assert locust.wait() == locust.judged, locust.text
         turns = [turn for turn in locust.lines("turns") if turn["outcome"] == "completed"]
         summary = locust.read("summary.json")
 
