@@ -275,7 +275,7 @@ class OpenTurn:
         turn.phase, turn.code, turn.message = phase, code, self._message()
         marks = turn.marks
         marks["last_delta"] = self.last_delta
-        if self.last_delta_slack:
+        if self.last_delta_slack and self.interrupted_at is not None:  # else only rtf looks at it
             turn.uncertainty["last_delta"] = self.last_delta_slack
         self._forget_unheard()
         if playback.received:

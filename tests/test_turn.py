@@ -797,13 +797,24 @@ def test_the_uncertainty_of_a_mark_is_that_of_its_last_instant():
     turn = script.say(0, 100)
     script.recorder.receive(STOPPED, ms(150), ms(9))
     script.recorder.receive(STOPPED, ms(250))
-    script.hear((300, created()), (400, audio(100)))
-    script.recorder.receive(audio(100), ms(410), ms(5))
-    script.hear((420, done()))
+    script.hear((300, created()), (400, audio(100)), (410, done()))
     script.until(9000)
 
     assert turn.marks["detected"] == ms(250)
-    assert turn.marks["last_delta"] == ms(410)
+    assert turn.uncertainty == {}
+
+
+def test_when_an_answer_fell_silent_is_as_uncertain_as_its_last_delta():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(3000)))
+    script.recorder.talk_over(ms(1300))
+    script.recorder.receive(audio(100), ms(1350), ms(9))
+    script.recorder.receive(audio(100), ms(1400), ms(5))
+    script.hear((1410, done(status="cancelled")))
+    (turn,) = script.until(1410)
+
+    assert turn.metrics["interrupt_stop"] == pytest.approx(0.100)
     assert turn.uncertainty == {"last_delta": ms(5)}
 
 
