@@ -44,7 +44,7 @@ def report_cost(number: int, workers: int = WORKERS, each: int = EACH) -> Report
             child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode or not (run / "report.html").is_file():
             raise RuntimeError("no report was made")
-        return ReportCost(written, size / 1e9, monotonic() - begin, used.ru_maxrss / 1e6)
+        return ReportCost(written, size / 1e9, monotonic() - begin, used.ru_maxrss * 1024 / 1e9)
 
 
 def write_run(run: Path, number: int, workers: int = WORKERS, each: int = EACH) -> int:

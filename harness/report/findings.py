@@ -113,7 +113,7 @@ def _hinge(turns: pd.DataFrame) -> Hinge:
     # Between interpolated quantiles of whole numbers a level may be empty.
     _, number = np.unique(level.astype("category").cat.codes, return_inverse=True)
     units, levels = int(turns["unit"].max()) + 1, int(number.max()) + 1
-    cell = turns["unit"].to_numpy() * levels + number
+    cell = turns["unit"].to_numpy(np.int64) * levels + number
 
     def by_cell(values: Any) -> np.ndarray:
         counts = np.bincount(cell, weights=values, minlength=units * levels)

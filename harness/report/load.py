@@ -37,7 +37,7 @@ class Run:
         offsets: Where each turn's line begins in ``turns.jsonl``, in bytes.
         gaps: Every silence inside an answer, in seconds, in the order of the turns.
         sessions: As ``sessions.session_frame``, with ``t`` and ``t_end`` (NaN: its end is not
-            recorded).
+            recorded) in place of instants.
         health: Lines of the workers' health; ``health_t`` holds their ``t``.
         damaged: Lines passed over, by file.
         unanchored: Workers whose clock could not be placed.
@@ -186,4 +186,5 @@ def _place(
     turns["t"] = (turn_ns - start) / 1e9
     sessions["t"] = (from_ns - start) / 1e9
     sessions["t_end"] = ((to_ns - start) / 1e9).where(sessions["ended"])
+    del sessions["at"], sessions["started_at"]
     return start

@@ -63,7 +63,7 @@ class Curve(msgspec.Struct, frozen=True):
         low, high = max(0, int(rank - reach)), min(n, int(rank + reach) + 1)
         ranks = np.unique(np.linspace(low, high, min(high - low + 1, POINTS)).astype(np.int64))
         place = np.searchsorted(ranks, np.arange(low + 1, high + 1))
-        cells = sample.units[low:high] * len(ranks) + place
+        cells = sample.units[low:high].astype(np.int64) * len(ranks) + place
         steps = np.bincount(cells, minlength=units * len(ranks)).reshape(units, -1)
         counts = _tally(sample.units[:low], units)[:, None] + steps.cumsum(axis=1)
         return cls(p, sizes.astype(float), ranks, counts.astype(float), high == n)

@@ -33,7 +33,7 @@ def write_tables(directory: Path, run: Run, summary: Mapping[str, Any]) -> list[
     directory.mkdir(parents=True, exist_ok=True)
     tables = {
         "turns": run.turns,
-        "sessions": _flat(run.sessions.drop(columns=["at", "started_at"])),
+        "sessions": _flat(run.sessions),
         "tools": run.tools,
         "metrics": pd.DataFrame(_metric_rows(summary["metrics"])),
         "workers": _flat(pd.DataFrame(summary["workers"])),

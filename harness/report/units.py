@@ -42,9 +42,9 @@ def join_units(units: np.ndarray) -> np.ndarray:
     """``units`` with at most ``MOST_UNITS`` numbers, joined at random and always the same way."""
     number = int(units.max(initial=-1)) + 1
     if number <= MOST_UNITS:
-        return units
+        return units.astype(np.int16)
     joined = np.random.default_rng(0).permutation(number) % MOST_UNITS
-    return np.asarray(joined.astype(np.int32)[units])
+    return np.asarray(joined.astype(np.int16)[units])
 
 
 def load_varies(run: Run) -> bool:
