@@ -67,20 +67,10 @@ class OpenTurn:
     """
 
     __slots__ = (
-        *("arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
-        *("interrupted_at", "items", "last_delta", "last_delta_slack", "heard_from", "output_at"),
-        *(
-            "playback",
-            "received",
-            "rounds",
-            "speech_end",
-            "texts",
-            "tracks",
-            "turn",
-            "answer",
-            "premature",
-        ),
-        *("loops", "vad"),
+        *("answer", "arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
+        *("heard_from", "interrupted_at", "items", "last_delta", "last_delta_slack", "loops"),
+        *("output_at", "playback", "premature", "received", "rounds", "speech_end", "texts"),
+        *("tracks", "turn", "vad"),
     )
 
     def __init__(self, turn: Turn, playback: Playback, *, vad: bool) -> None:
