@@ -11,7 +11,7 @@ __all__ = ["Lines"]
 
 Row = TypeVar("Row")
 
-CHUNK = 50_000  # rows held as objects at once: about 100 MB of turns
+CHUNK = 10_000  # rows held as objects at once: about 20 MB of turns
 
 
 class Lines(Generic[Row]):
