@@ -26,6 +26,7 @@ from harness.realtime.client_events import (
     Commit,
     CreateItem,
     CreateResponse,
+    approval,
 )
 from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
 from harness.realtime.events import Received, Response, ResponseDone, SpeechStopped
@@ -354,9 +355,7 @@ class RealtimeAdapter(Connection):
         """Allow the endpoint to run tools of MCP servers, and ask it to go on when it has."""
         requests, self._hearing.approvals = self._hearing.approvals, []
         for request_id in requests:
-            verdict = {"approval_request_id": request_id, "approve": True}
-            item = {"type": "mcp_approval_response", "id": self._event_id(), **verdict}
-            self.send(CreateItem(item=item))
+            self.send(approval(request_id, self._event_id()))
         if self._hearing.to_go_on and not self.session.active:
             question = CreateResponse(event_id=self._event_id())
             self._hearing.go_on(str(question.event_id))

@@ -33,6 +33,7 @@ from harness.realtime.client_events import (
     ClientEvent,
     CreateItem,
     CreateResponse,
+    approval,
 )
 from harness.realtime.dialects import Endpoint
 from harness.realtime.events import RateLimit
@@ -374,9 +375,7 @@ class Line(ABC):
         """Allow the endpoint to call the tools of MCP servers: a load test has no human to ask."""
         requests, self.recorder.approvals = self.recorder.approvals, []
         for request_id in requests:
-            verdict = {"approval_request_id": request_id, "approve": True}
-            item = {"type": "mcp_approval_response", "id": self._event_id(), **verdict}
-            self._send(CreateItem(item=item))
+            self._send(approval(request_id, self._event_id()))
 
     def _answer_tool(self, due: DueAnswer) -> None:
         turn, call_id, answer = due.request.turn, due.request.call_id, due.answer

@@ -17,6 +17,7 @@ __all__ = [
     "RetrieveItem",
     "TruncateItem",
     "UpdateSession",
+    "approval",
     "encode",
 ]
 
@@ -103,6 +104,12 @@ CLIENT_EVENTS = frozenset(
 )
 
 _encoder = msgspec.json.Encoder()
+
+
+def approval(request_id: str, item_id: str) -> CreateItem:
+    """Allow the endpoint what it asked for in an item: to call a tool of an MCP server."""
+    verdict = {"approval_request_id": request_id, "approve": True}
+    return CreateItem(item={"type": "mcp_approval_response", "id": item_id, **verdict})
 
 
 def encode(event: ClientEvent) -> bytes:

@@ -43,19 +43,7 @@ class PlannedShape(LoadTestShape):
 
     @abstractmethod
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
-        """
-        How many users there are when.
-
-        Args:
-            load: The options.
-            users: The most, ``-u``.
-            rate: Users a second who come or go, ``-r``.
-            seconds: How long it is to last, ``-t``, if that was said.
-
-        Raises:
-            ValueError: If that can't be.
-
-        """
+        """How many users there are when; all as in ``loads.planned``."""
 
     def plan(self, values: Mapping[str, Any]) -> Stages:
         """
@@ -85,14 +73,22 @@ class PlannedShape(LoadTestShape):
         return self._plan.target_at(seconds)
 
 
-class Steady(PlannedShape):
-    """Up to ``-u`` users, and on until ``-t``."""
+class _Named(PlannedShape):
+    """One of ``loads.SHAPES``, which ``realtime-harness plan`` knows too."""
 
     abstract = True
+    name: ClassVar[str]
 
     def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
         """How many users there are when."""
-        return planned("steady", load, users=users, rate=rate, seconds=seconds)
+        return planned(self.name, load, users=users, rate=rate, seconds=seconds)
+
+
+class Steady(_Named):
+    """Up to ``-u`` users, and on until ``-t``."""
+
+    abstract = True
+    name = "steady"
 
 
 class AtOnce(PlannedShape):
@@ -105,40 +101,31 @@ class AtOnce(PlannedShape):
         return steady(users, rate=AT_ONCE)
 
 
-class Steps(PlannedShape):
+class Steps(_Named):
     """From step to step, ``--steps`` of ``--step-time`` each."""
 
     abstract = True
+    name = "steps"
     options: ClassVar[Mapping[str, str | None]] = {"steps": None, "step_time": None}
 
-    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
-        """How many users there are when."""
-        return planned("steps", load, users=users, rate=rate, seconds=seconds)
 
-
-class Spike(PlannedShape):
+class Spike(_Named):
     """``--spike-base`` users, then for ``--spike-time`` ``-u`` of them, then as before."""
 
     abstract = True
+    name = "spike"
     options: ClassVar[Mapping[str, str | None]] = {
         "spike_base": None,
         "spike_after": None,
         "spike_time": None,
     }
 
-    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
-        """How many users there are when."""
-        return planned("spike", load, users=users, rate=rate, seconds=seconds)
 
-
-class Soak(PlannedShape):
+class Soak(_Named):
     """Up to ``-u`` users, on for long, and down again within ``-t``: an hour, if it is missing."""
 
     abstract = True
-
-    def stages(self, load: Load, *, users: int, rate: float, seconds: float | None) -> Stages:
-        """How many users there are when."""
-        return planned("soak", load, users=users, rate=rate, seconds=seconds)
+    name = "soak"
 
 
 def _seconds(run_time: Any) -> float | None:

@@ -218,7 +218,7 @@ def heard_in(conversation):
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda function: function.__name__)
 def test_every_event_is_what_the_types_of_the_api_say(conversation):
     for event in heard_in(conversation):
-        judged(event, SERVER)
+        assert judged(event, SERVER).type == event["type"]
 
 
 def test_these_conversations_show_every_event_that_the_api_sends():

@@ -46,7 +46,7 @@ def test_links_lead_somewhere(target):
 
 @pytest.mark.parametrize("shown", re.findall(r"```python\n(.*?)```", README, re.S))
 def test_code_shown_is_python(shown):
-    compile(shown, "README.md", "exec")
+    assert compile(shown, "README.md", "exec")
 
 
 @pytest.mark.parametrize("command", commands())
