@@ -22,7 +22,7 @@ TITLES = {
 def against_plots(run: Run) -> dict[str, Any]:
     """Charts by what stands on their axis; ``None`` where that never changed."""
     values = {
-        "concurrency": concurrency_of(run.turns, run.sessions, run.duration_s),
+        "concurrency": concurrency_of(run),
         "age": run.turns["session_age_s"],
         "turn": run.turns["turn"] + 1.0,
     }

@@ -3,32 +3,29 @@
 import numpy as np
 import pandas as pd
 
+from harness.report.load import Run
 from harness.report.sessions import STEP_COLUMNS
 
 __all__ = ["concurrency_of", "open_at", "open_sessions"]
 
 
-def open_sessions(sessions: pd.DataFrame, until: float) -> pd.DataFrame:
+def open_sessions(run: Run) -> pd.DataFrame:
     """
     The number of open sessions after each change.
 
     A session is open from dialling until it was over; one that was refused never was. One whose
-    end is not recorded, as of a killed worker, counts until ``until``.
-
-    Args:
-        sessions: With ``t``, ``t_end``, ``ended``, ``outcome`` and ``step_upgrade``.
-        until: Seconds, the end of the run.
+    end is not recorded, as of a killed worker, counts until the last its worker recorded.
 
     Returns:
-        ``t`` ascending, each instant once, and ``sessions`` from then on.
+        ``t`` ascending, in seconds, each instant once, and ``sessions`` from then on.
 
     """
+    sessions = run.sessions
     upgraded = sessions[STEP_COLUMNS["upgrade"]].notna()
-    opened = sessions.loc[
-        upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended"), ["t", "t_end"]
-    ]
+    opened = sessions[upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended")]
+    last = opened["worker"].astype(str).map(run.last_heard).astype(float)
     starts = np.sort(opened["t"].to_numpy(dtype=float))
-    ends = np.sort(opened["t_end"].fillna(until).to_numpy(dtype=float))
+    ends = np.sort(opened["t_end"].fillna(last).to_numpy(dtype=float))
     instants = np.unique(np.concatenate([starts, ends]))
     begun, over = (np.searchsorted(each, instants, side="right") for each in (starts, ends))
     return pd.DataFrame({"t": instants, "sessions": begun - over})
@@ -40,7 +37,7 @@ def open_at(steps: pd.DataFrame, t: np.ndarray) -> np.ndarray:
     return counts[np.searchsorted(steps["t"].to_numpy(), t, side="right")]
 
 
-def concurrency_of(turns: pd.DataFrame, sessions: pd.DataFrame, until: float) -> "pd.Series[float]":
+def concurrency_of(run: Run) -> "pd.Series[float]":
     """How many sessions the swarm had open when each turn began."""
-    steps = open_sessions(sessions, until)
-    return pd.Series(open_at(steps, turns["t"].to_numpy()), turns.index, dtype=float)
+    t = run.turns["t"]
+    return pd.Series(open_at(open_sessions(run), t.to_numpy()), t.index, dtype=float)

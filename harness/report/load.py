@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,20 @@ class Run:
             self.health_t.max(initial=0.0),
         )
         return float(np.nanmax([0.0, *ends]))
+
+    @cached_property
+    def last_heard(self) -> dict[str, float]:
+        """The last instant that each worker recorded, seconds."""
+        places = ((self.turns, "t"), (self.sessions, "t"), (self.sessions, "t_end"))
+        seen = [
+            item
+            for frame, column in places
+            for item in frame.groupby("worker", observed=True)[column].max().dropna().items()
+        ]
+        last: dict[str, float] = {}
+        for worker, t in (*seen, *zip((h.worker for h in self.health), self.health_t, strict=True)):
+            last[str(worker)] = max(float(t), last.get(str(worker), 0.0))
+        return last
 
     @property
     def workers(self) -> list[str]:

@@ -134,7 +134,7 @@ def _lines(lines: pd.DataFrame, time: alt.X, y: alt.Y, tooltip: Sequence[Any]) -
 
 
 def _concurrency(run: Run) -> Any:
-    steps = open_sessions(run.sessions, run.duration_s)
+    steps = open_sessions(run)
     if steps.empty:
         return None
     return (

@@ -76,7 +76,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
 
     """
     objectives = objectives_of(run) if objectives is None else objectives
-    concurrency, cost = concurrency_of(run.turns, run.sessions, run.duration_s), _cost(run)
+    concurrency, cost = concurrency_of(run), _cost(run)
     summary = {
         "schema": 1,
         **_identity(run),
@@ -165,7 +165,7 @@ def _trust(run: Run) -> dict[str, Any]:
 
 
 def _counts(run: Run) -> dict[str, Any]:
-    steps = open_sessions(run.sessions, run.duration_s)
+    steps = open_sessions(run)
     return {
         "turns": len(run.turns),
         "sessions": len(run.sessions),

@@ -51,7 +51,7 @@ def load_varies(run: Run) -> bool:
     """Whether turns met very different numbers of open sessions: then neighbours are alike."""
     if run.turns.empty or run.sessions.empty:
         return False
-    met = concurrency_of(run.turns, run.sessions, run.duration_s)
+    met = concurrency_of(run)
     low, middle, high = met.quantile([0.1, 0.5, 0.9])
     return bool(high - low > VARIED * middle)
 

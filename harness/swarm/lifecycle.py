@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import gevent
-from locust import argument_parser, stats
+from locust import argument_parser, runners, stats
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.swarm.cli_options import add_options
@@ -17,6 +17,7 @@ from harness.swarm.master import MasterStation
 from harness.swarm.once import Once
 from harness.swarm.randomness import seed_locust
 from harness.swarm.rows import to_the_millisecond
+from harness.swarm.silence import LIVENESS
 from harness.swarm.worker import WorkerStation
 
 __all__ = ["install"]
@@ -26,6 +27,7 @@ def install(events: Any) -> None:
     """Make Locust ready for realtime users; called once, when a locustfile imports them."""
     stats.bucket_response_time = to_the_millisecond
     seed_locust()
+    runners.HEARTBEAT_LIVENESS = LIVENESS
     # At each step of a ramp a worker makes this anew for every single option: a tenth of a second
     # of argparse and more, during which no caller speaks.
     argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
@@ -58,6 +60,7 @@ def _worker(environment: Any) -> WorkerStation:
     events.test_start.add_listener(lambda **_: station.begin())
     events.test_stop.add_listener(lambda **_: station.end())
     events.report_to_master.add_listener(lambda data, **_: station.on_report(data))
+    events.heartbeat_received.add_listener(lambda **_: station.on_heartbeat())
     events.quitting.add_listener(lambda **_: station.shut_down())
     return station
 

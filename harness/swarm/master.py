@@ -32,11 +32,12 @@ from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.roll import Roll
 from harness.swarm.setup import Setup
+from harness.swarm.silence import WORKER_SILENT
 from harness.swarm.station import say, wait_until
 
 __all__ = ["MasterStation"]
 
-FINAL_LIMIT = 6.0  # seconds to wait for last parcels; a dead worker is missing after five
+FINAL_LIMIT = WORKER_SILENT + 1.0  # seconds to wait for last parcels
 READY_LIMIT = 5.0  # seconds for stopped workers to come back, so that they can be told to quit
 PREPARE_LIMIT = 5.0  # seconds for forked workers to be ready, so that they can be told to quit
 

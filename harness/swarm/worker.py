@@ -33,15 +33,15 @@ from harness.swarm.relay import KEY
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import Setup, SetupError, warm_up
 from harness.swarm.share import Share
+from harness.swarm.silence import HASTE, MASTER_SILENT
 from harness.swarm.station import Station, say, wait_until
 from harness.swarm.treasury import open_purse
 from harness.swarm.web import MetricsServer, metrics_page
 
 __all__ = ["WorkerStation"]
 
-MASTER_SILENT = 8.0  # seconds without a heartbeat after which the master is lost
-HEARTBEAT_LATE = 3.0  # seconds between looks for it: this process itself did not run
-HASTE = 3.0  # seconds for running answers to end when it is
+LOOK = 0.25  # seconds between looks for a heartbeat of the master
+LATE = 2.0  # seconds between two of them: this process itself did not run
 CONFIRM_LIMIT = 5.0  # seconds to wait until the master has the last records, before leaving
 TELL = 0.5  # seconds between counts of users
 
@@ -54,6 +54,7 @@ class WorkerStation(Station):
         self._share: Share | None = None  # of the newest run
         self._ending = RLock()
         self._leaving = False
+        self._heard = time.monotonic()  # of the master
         self._master_lost = False
         self._server: MetricsServer | None = None
 
@@ -228,16 +229,19 @@ class WorkerStation(Station):
             return
         say(f"{self.name}: the master did not get everything; the rest is in {path}")
 
+    def on_heartbeat(self) -> None:
+        """The master answers a heartbeat of this worker's."""
+        self._heard = time.monotonic()
+
     def _watch_master(self) -> None:
-        heard = looked = time.time()
-        while looked - heard < MASTER_SILENT:
-            gevent.sleep(1.0)
-            now = time.time()
+        self._heard = looked = time.monotonic()
+        while looked - self._heard < MASTER_SILENT:
+            gevent.sleep(LOOK)
+            now = time.monotonic()
             # Locust's listener hears nothing while calls are heard out; nor does a process that was
             # stopped itself.
-            if self.runner.state == STATE_CLEANUP or now - looked > HEARTBEAT_LATE:
-                heard = now
-            heard = max(heard, self.runner.last_heartbeat_timestamp or 0.0)
+            if self.runner.state == STATE_CLEANUP or now - looked > LATE:
+                self._heard = now
             looked = now
         say(f"{self.name}: the master has been silent for {MASTER_SILENT:g} s: hanging up")
         self._master_lost = True

@@ -1,18 +1,66 @@
-"""Never more users than asked for: a worker that was missing returns, its users were replaced."""
+"""Never more users than asked for: workers join, are cut off, and return though replaced."""
 
+import json
 import os
 import signal
+import time
+import urllib.request
+from urllib.parse import urlsplit
 
 import pytest
+from cable import Cable
 from locusts import Locust, children, group, wait_until
 
 pytestmark = pytest.mark.e2e
 
 LONG = ("--corpus", "say", "--turns", "50", "--stop-timeout", "12")
+ANSWERS = ("--answer", "60s", "--ttfa", "100ms")
+
+
+def calls(target):
+    """How many the endpoint has now."""
+    host = urlsplit(target.url).netloc
+    with urllib.request.urlopen(f"http://{host}/totals") as answer:
+        return json.load(answer)["open_sessions"]
+
+
+def watch(target, until):
+    """``(seconds, calls)``, again and again until there were so many calls one after the other."""
+    seen, left = [], list(until)
+    while left:
+        seen.append((time.monotonic(), calls(target)))
+        del left[: left[0] == seen[-1][1]]
+        time.sleep(0.05)
+    return seen
+
+
+def test_a_worker_that_is_cut_off_hangs_up_before_others_have_its_users(
+    folder, simulator, free_port
+):
+    target = simulator(*ANSWERS)
+    load = ("-u", 4, "-r", 4, "--enable-rebalancing", "--host", target.url, *LONG)
+    bind = ("--master", "--expect-workers", 2, "--master-bind-port", free_port)
+    with Locust(folder, "--headless", *bind, *load) as master, Cable(free_port) as cable:
+        reach, elsewhere = ("--worker", *LONG, "--master-port"), folder / "far"
+        elsewhere.mkdir()
+        (elsewhere / "say").symlink_to(folder / "say")
+        with Locust(folder, *reach, free_port), Locust(elsewhere, *reach, cable.port) as far:
+            wait_until(lambda: calls(target) == 4, 60, lambda: master.text)
+            cable.cut()
+            seen = watch(target, until=[2, 4])  # who is cut off hangs up, others begin
+            assert far.wait(20) == 2, far.text
+            master.process.terminate()
+            master.wait()
+
+            over = [t for t, n in seen if n > 4]
+            assert not over or over[-1] - over[0] < 2
+            (rest,) = elsewhere.glob("runs/*")
+            turns = [json.loads(line) for line in (rest / "turns.jsonl").read_text().splitlines()]
+            assert [turn["outcome"] for turn in turns] == ["cut", "cut"]
 
 
 def test_users_who_leave_for_a_worker_that_returns_are_cut(folder, simulator, free_port):
-    target = simulator("--answer", "60s", "--ttfa", "100ms")
+    target = simulator(*ANSWERS)
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
     load = ("-u", 4, "-r", 4, "--enable-rebalancing", "--host", target.url)
     with Locust(folder, "--headless", *swarm, *load, *LONG) as locust:

@@ -28,7 +28,7 @@ def grown(path, wait, *, callers=60, seed=1, noise=0.03):
 
 
 def found(run):
-    concurrency = concurrency_of(run.turns, run.sessions, run.duration_s)
+    concurrency = concurrency_of(run)
     return {each["what"]: each for each in findings(run, concurrency)}
 
 

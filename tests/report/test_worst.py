@@ -12,7 +12,7 @@ from harness.tape import TapedRecorder
 
 def worst_of(path):
     run = load_run(path)
-    return worst_turns(run, concurrency_of(run.turns, run.sessions, run.duration_s))
+    return worst_turns(run, concurrency_of(run))
 
 
 def test_the_slowest_come_first_each_with_its_own_record(tmp_path):
