@@ -22,10 +22,14 @@ def open_sessions(run: Run) -> pd.DataFrame:
     """
     sessions = run.sessions
     upgraded = sessions[STEP_COLUMNS["upgrade"]].notna()
-    opened = sessions[upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended")]
-    last = opened["worker"].astype(str).map(run.last_heard).astype(float)
+    opened = sessions.loc[
+        upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended"), ["worker", "t", "t_end"]
+    ]
+    lost = opened["t_end"].isna()
     starts = np.sort(opened["t"].to_numpy(dtype=float))
-    ends = np.sort(opened["t_end"].fillna(last).to_numpy(dtype=float))
+    ends = opened["t_end"].to_numpy(dtype=float, copy=True)
+    ends[lost] = opened.loc[lost, "worker"].astype(str).map(run.last_heard)
+    ends.sort()
     instants = np.unique(np.concatenate([starts, ends]))
     begun, over = (np.searchsorted(each, instants, side="right") for each in (starts, ends))
     return pd.DataFrame({"t": instants, "sessions": begun - over})
