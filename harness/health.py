@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import Callable
-from functools import cache
 from time import monotonic_ns, process_time
 
 import gevent
 import msgspec
 import psutil
 
+from harness.forks import once_a_process
 from harness.hub import hub_watch
 from harness.pacer import pacer
 from harness.records import Health
@@ -24,27 +23,19 @@ HEARTBEAT_S = 0.02
 
 
 class Census:
-    """What is open in this process, and what has ended."""
+    """What is open in this process, what has ended, and who looks at it now."""
 
     def __init__(self) -> None:
+        self.monitor: HealthMonitor | None = None
         self.transports: set[Transport] = set()
         self.turns = 0
         self.suspect_turns = 0
 
 
-@cache
-def _censuses() -> dict[int, Census]:
-    return {}
-
-
+@once_a_process
 def census() -> Census:
-    """The census of this process; a forked worker has its own."""
-    pid = os.getpid()
-    censuses = _censuses()
-    if pid not in censuses:
-        censuses.clear()
-        censuses[pid] = Census()
-    return censuses[pid]
+    """The census of this process."""
+    return Census()
 
 
 class _Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,11 +83,9 @@ class HealthMonitor:
             RuntimeError: If another monitor looks at this process: they would share its lags.
 
         """
-        others = _monitors()
-        if others.get(os.getpid()) is not None:
+        if census().monitor is not None:
             raise RuntimeError("this process is being looked at already")
-        others.clear()  # of the process this one was forked from
-        others[os.getpid()] = self
+        census().monitor = self
         self._process = psutil.Process()
         self._collections.start()
         self._delay = RunDelay()
@@ -113,7 +102,7 @@ class HealthMonitor:
             return
         assert self._watchdog is not None
         assert self._delay is not None
-        _monitors().clear()  # first: others run while the greenlets end, and may stop it too
+        census().monitor = None  # first: others run while the greenlets end, and may stop it too
         gevent.killall(self._greenlets)
         hub_watch().beat_ns = None
         self._watchdog.stop()
@@ -138,7 +127,7 @@ class HealthMonitor:
     @property
     def _looks(self) -> bool:
         """Whether it looks at this process: a forked child has greenlets of its parent's."""
-        return _monitors().get(os.getpid()) is self
+        return census().monitor is self
 
     def _count(self) -> _Counts:
         assert self._delay is not None
@@ -201,9 +190,3 @@ class HealthMonitor:
 
 _RUSAGE_LOOP = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 """The thread of the event loop alone, where the system tells."""
-
-
-@cache
-def _monitors() -> dict[int, HealthMonitor]:
-    """The monitor of this process that looks now, by process id."""
-    return {}

@@ -8,7 +8,6 @@ only ``Pacer`` knows a clock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from heapq import heappop, heappush, heapreplace
 from time import monotonic_ns
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 import gevent
 
 from harness.corpus import Speech
+from harness.forks import once_a_process
 from harness.hub import hub_watch
 from harness.transport import TransportClosed
 
@@ -268,18 +268,7 @@ class Pacer:
                 return
 
 
-@cache
-def _pacers() -> dict[int, Pacer]:
-    return {}
-
-
+@once_a_process
 def pacer() -> Pacer:
-    """The pacer of this process, made when first asked for: forked workers have their own."""
-    import os
-
-    pacers = _pacers()
-    pid = os.getpid()
-    if pid not in pacers:
-        pacers.clear()
-        pacers[pid] = Pacer()
-    return pacers[pid]
+    """The pacer of this process."""
+    return Pacer()
