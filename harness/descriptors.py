@@ -5,6 +5,9 @@ from contextlib import suppress
 
 __all__ = ["allow_descriptors"]
 
+MANY = 10_240
+"""Open files, where the system names no limit and still has one, as macOS does."""
+
 
 def allow_descriptors() -> None:
     """
@@ -12,6 +15,7 @@ def allow_descriptors() -> None:
 
     A session is a descriptor, and many systems begin with a soft limit of 1024.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # macOS allows less than its hard limit says
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(soft, MANY) if hard == resource.RLIM_INFINITY else hard
+    with suppress(ValueError, OSError):  # then it stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

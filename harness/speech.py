@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.audio import PCM16, to_int16
-from harness.cache import cache_folder
+from harness.cache import cache_folder, write_whole
 from harness.child import ChildError, run_module
 from harness.corpus import CorpusError, Entry, Utterance, load_utterances
 from harness.voice import find_voice
@@ -105,9 +105,8 @@ def store(utterances: Sequence[Utterance], folder: Path) -> None:
         Entry(f"{folder.name}/{u.name}.flac", u.text, u.voice_start, u.voice_end, u.pauses)
         for u in utterances
     ]
-    part = folder.with_suffix(f".{os.getpid()}")
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(entries), indent=1) + b"\n")
-    part.replace(folder.with_suffix(".json"))
+    index = msgspec.json.format(msgspec.json.encode(entries), indent=1) + b"\n"
+    write_whole(folder.with_suffix(".json"), index)
 
 
 def _version(text: str) -> str:

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import gc
 import os
-import resource
 import secrets
 import signal
 import ssl
@@ -29,7 +28,6 @@ from harness.simulator.truth import TruthLog
 __all__ = ["add_arguments", "run"]
 
 _KEY_VARIABLE = "REALTIME_SIMULATOR_KEY"
-_MANY = 10_240  # open files, where the system names no limit and still has one
 _EXAMPLES = """\
 examples:
   realtime-harness simulate --profile flaky
@@ -113,7 +111,6 @@ def run(args: argparse.Namespace) -> int:
         else Endpoint(settings, name=name)
     )
     endpoint.prepare()
-    _allow_many_connections()
     with asyncio.Runner(loop_factory=PreciseLoop) as runner:
         runner.run(_serve(Server(endpoint, access), args, tls))
         if log:  # as long as a second signal does no harm: timeout(1) sends two
@@ -126,13 +123,6 @@ def _settings(args: argparse.Namespace) -> Settings:
     profile = load_profile(args.profile) if args.profile else {}
     faults = [*profile.get("fault", ()), *given.get("fault", ())]
     return parse_settings({**profile, **given, "fault": faults})
-
-
-def _allow_many_connections() -> None:
-    """As many as the system lets us have: a shell often allows a thousand only."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(soft, _MANY) if hard == resource.RLIM_INFINITY else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _fault_list() -> str:
