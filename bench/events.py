@@ -20,7 +20,7 @@ from harness.limits import Limits
 from harness.link import Link
 from harness.options import Workload
 from harness.pacer import Microphone, pacer
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity, Kind
 from harness.transport import Transport
 from harness.turn import TurnRecorder

@@ -28,7 +28,8 @@ from harness.realtime.client_events import (
     CreateResponse,
     approval,
 )
-from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
+from harness.realtime.dialects import DIALECTS, dialect_of
+from harness.realtime.endpoint import Endpoint, parse_endpoint
 from harness.realtime.events import Received, Response, ResponseDone, SpeechStopped
 from harness.realtime.keys import resolve_key
 from harness.realtime.session import split_append
@@ -370,7 +371,9 @@ def _endpoint(where: str | Endpoint, workload: Workload, api_key: str | None) ->
         where,
         model=workload.model,
         dialect=workload.dialect,
-        api_key=resolve_key(dialect_of(where, workload.dialect), os.environ, api_key),
+        api_key=resolve_key(
+            DIALECTS[dialect_of(where, workload.dialect)].vendor, os.environ, api_key
+        ),
         headers=workload.headers,
         ca_file=workload.ca_file,
         auth=workload.auth,

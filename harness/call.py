@@ -23,7 +23,7 @@ from harness.line import CallEnded, Line
 from harness.options import Workload
 from harness.pacer import on_beat, pacer
 from harness.realtime.client_events import CancelResponse, Commit, CreateItem
-from harness.realtime.dialects import Endpoint
+from harness.realtime.endpoint import Endpoint
 from harness.records import Kind, Turn
 from harness.speech import Speaker
 

@@ -18,8 +18,8 @@ from harness.ephemeral import STEP, ephemeral_key
 from harness.health import census
 from harness.options import Workload
 from harness.realtime.client_events import ClientEvent, UpdateSession
-from harness.realtime.configuration import BETA_SHAPED, session_update
-from harness.realtime.dialects import Endpoint
+from harness.realtime.configuration import session_update
+from harness.realtime.endpoint import Endpoint
 from harness.realtime.errors import ServerError, close_code, http_code
 from harness.realtime.events import Error, Received
 from harness.realtime.session import Session
@@ -112,7 +112,7 @@ class Connection:
             model=self.workload.model,
             input_format=audio_format,
             output_format=audio_format,
-            beta=self.endpoint.dialect in BETA_SHAPED,
+            beta=self.endpoint.beta,
         )
         self.transport = None
         self._dialled = self.endpoint
@@ -191,7 +191,7 @@ class Connection:
     def _configuration(self) -> dict[str, Any]:
         workload = self.workload
         return session_update(
-            dialect=self.endpoint.dialect,
+            beta=self.endpoint.beta,
             voice=workload.voice,
             instructions=self._instructions,
             turn_detection=workload.turn_detection,

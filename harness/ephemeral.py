@@ -12,7 +12,7 @@ import msgspec
 from geventhttpclient import HTTPClient
 
 from harness.handshake import ConnectError, Handshake, Refused
-from harness.realtime.dialects import Endpoint
+from harness.realtime.endpoint import Endpoint
 
 __all__ = ["STEP", "ephemeral_key"]
 

@@ -35,7 +35,7 @@ from harness.realtime.client_events import (
     CreateResponse,
     approval,
 )
-from harness.realtime.dialects import Endpoint
+from harness.realtime.endpoint import Endpoint
 from harness.realtime.events import RateLimit
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, SessionOutcome, Turn
 from harness.tape import Tape, TapedRecorder

@@ -14,6 +14,7 @@ from harness.audio import PCM16, PCMA, PCMU, AudioFormat
 from harness.cost import Prices, load_prices
 from harness.durations import Distribution, parse_distribution, parse_duration
 from harness.limits import Limits
+from harness.realtime.dialects import DIALECTS
 
 __all__ = [
     "OPTIONS",
@@ -27,7 +28,6 @@ __all__ = [
 
 NS = 1_000_000_000
 
-DIALECTS = ("auto", "openai", "azure", "azure-preview", "beta")
 TURN_DETECTION = ("none", "server_vad", "semantic_vad")
 NOISES = ("white", "babble")
 FORMATS = {"pcm16": PCM16, "pcmu": PCMU, "pcma": PCMA}
@@ -248,7 +248,7 @@ def _format(text: str) -> AudioFormat:
 
 OPTIONS = (
     Option(flag="--model", default="gpt-realtime-2.1-mini", help="Model, or deployment on Azure."),
-    Option(flag="--dialect", default="auto", choices=DIALECTS, help="Whose protocol the host speaks; auto tells by the host's name."),
+    Option(flag="--dialect", default="auto", choices=("auto", *DIALECTS), help="Whose protocol the host speaks; auto tells by the host's name."),
     Option(flag="--voice", default="alloy", help="Voice of the answers."),
     Option(flag="--instructions", default="", help="System instructions of the session."),
     Option(

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from harness.cost import load_prices
 from harness.options import Workload
-from harness.realtime.dialects import Endpoint
+from harness.realtime.endpoint import Endpoint
 
 __all__ = ["addresses_of", "check_money", "is_paid"]
 

@@ -6,7 +6,7 @@ from harness.call import Call
 from harness.corpus import load_corpus
 from harness.noise import in_noise
 from harness.options import parse_workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity
 
 __all__ = ["Caller"]

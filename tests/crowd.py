@@ -11,7 +11,7 @@ from harness.call import Call, CallEnded
 from harness.corpus import load_corpus
 from harness.health import HealthMonitor
 from harness.options import parse_workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Flag, Health, Identity, LagHistogram, Session, Turn
 from harness.verdict import RULES, Facts, reach_verdict
 

@@ -19,7 +19,7 @@ from partner import Partner
 from harness.adapter import NotConnected, RealtimeAdapter, Role, SessionFailed
 from harness.audio import PCMU, AudioChunk, encode_audio
 from harness.options import Timeouts, Workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.realtime.errors import LocalProtocolError, ServerError
 from harness.realtime.session import MAX_APPEND_BYTES
 from harness.records import Phase, SessionOutcome

@@ -11,7 +11,7 @@ from harness.adapter import RealtimeAdapter, SessionFailed
 from harness.ephemeral import ephemeral_key
 from harness.handshake import ConnectError, Refused
 from harness.options import Timeouts, Workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Phase, SessionOutcome
 
 KEY = "sk-long-lived-key"

@@ -18,7 +18,7 @@ from harness.limits import Limits
 from harness.metrics import measure
 from harness.options import Workload
 from harness.realtime.deviations import DEVIATION_KINDS
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.realtime.errors import LocalProtocolError, ServerError
 from harness.realtime.events import ServerEvent
 from harness.records import Identity, Kind, Outcome, Phase, encode

@@ -2,7 +2,7 @@ import pytest
 
 from harness.options import parse_workload
 from harness.paid import check_money, is_paid
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 
 
 def endpoint(host):

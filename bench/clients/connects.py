@@ -15,7 +15,7 @@ from bench.workload import Job
 from harness.call import Call
 from harness.corpus import load_corpus
 from harness.options import parse_workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity
 
 __all__: list[str] = []

@@ -18,7 +18,7 @@ from harness.corpus import load_corpus
 from harness.garbage import Sweeper
 from harness.health import HealthMonitor
 from harness.options import parse_workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity
 from harness.sinks.rundir import RunDirectory
 

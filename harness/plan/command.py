@@ -19,7 +19,7 @@ from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, Workload, parse_wo
 from harness.paid import check_money
 from harness.plan.carriers import carriers
 from harness.plan.table import Plan, print_plan
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.stages import Stages
 
 __all__ = ["add_arguments", "run"]

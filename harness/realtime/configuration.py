@@ -6,7 +6,6 @@ from typing import Any
 from harness.audio import PCM16, AudioFormat
 
 __all__ = [
-    "BETA_SHAPED",
     "NEGOTIATED",
     "asked_for_audio",
     "merge",
@@ -16,15 +15,12 @@ __all__ = [
     "stated_turn_detection",
 ]
 
-BETA_SHAPED = frozenset({"azure-preview", "beta"})
-"""The dialects of the beta, by name."""
-
 _BETA_FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
 
 
 def session_update(
     *,
-    dialect: str = "openai",
+    beta: bool = False,
     voice: str = "",
     instructions: str = "",
     turn_detection: str | Mapping[str, Any] | None = None,
@@ -35,10 +31,10 @@ def session_update(
     override: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """
-    The session object that configures a session in an endpoint's dialect.
+    The session object that configures a session.
 
     Args:
-        dialect: A name of ``dialects.DIALECTS``.
+        beta: In the shape that it had as a beta.
         voice: Of the answers; left to the server if empty.
         instructions: Left to the server if empty.
         turn_detection: The name of a kind, or its object with parameters; ``None`` or ``none`` for
@@ -50,7 +46,7 @@ def session_update(
         override: Merged over all of it; a null in it is sent as null.
 
     """
-    shape = _beta_session if dialect in BETA_SHAPED else _session
+    shape = _beta_session if beta else _session
     session = shape(
         voice,
         audio_format,

@@ -43,7 +43,7 @@ def resolve_key(vendor: str, environ: Mapping[str, str], explicit: str | None = 
     The key to use: the one given explicitly, else the environment's, else none ("").
 
     Args:
-        vendor: Of ``KEY_VARIABLES``, or a dialect: those of Azure begin with its name.
+        vendor: Who issued it, one of ``KEY_VARIABLES``.
         environ: The process's environment, read by the caller, at the edge.
         explicit: A key given in code.
 
@@ -51,7 +51,7 @@ def resolve_key(vendor: str, environ: Mapping[str, str], explicit: str | None = 
         ValueError: If the key can't be sent in a header; the message does not repeat it.
 
     """
-    names = KEY_VARIABLES["azure" if vendor.startswith("azure") else "openai"]
+    names = KEY_VARIABLES[vendor]
     found = [("the API key", explicit or ""), *((name, environ.get(name, "")) for name in names)]
     for name, value in found:
         key = value.strip()

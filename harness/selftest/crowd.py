@@ -22,7 +22,7 @@ from harness.descriptors import allow_descriptors
 from harness.garbage import Sweeper
 from harness.health import HealthMonitor
 from harness.options import Workload, parse_workload
-from harness.realtime.dialects import parse_endpoint
+from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity
 from harness.selftest.scenes import BUFFER_S
 from harness.sinks.rundir import RunDirectory

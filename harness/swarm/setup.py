@@ -12,7 +12,8 @@ from harness.loads import Load, parse_load
 from harness.noise import in_noise
 from harness.options import OPTIONS, Workload, parse_option, parse_workload
 from harness.paid import check_money
-from harness.realtime.dialects import Endpoint, dialect_of, parse_endpoint
+from harness.realtime.dialects import DIALECTS, dialect_of
+from harness.realtime.endpoint import Endpoint, parse_endpoint
 from harness.realtime.keys import resolve_key
 from harness.slo import parse_slo
 
@@ -114,7 +115,7 @@ def _endpoint(
     environ: Mapping[str, str],
 ) -> Endpoint:
     try:
-        key = resolve_key(dialect_of(host, workload.dialect), environ)
+        key = resolve_key(DIALECTS[dialect_of(host, workload.dialect)].vendor, environ)
         return parse_endpoint(
             host,
             model=workload.model,

@@ -27,7 +27,7 @@ TOOL = {"type": "function", "name": "get_weather", "parameters": {}}
 def caller(*faults, **session):
     options = {"answer": "1s", "filler_rate": 1.0, "faults": faults}
     caller = Dialogue(asks_for_beta=True, model="gpt-realtime", **options)
-    caller.send("session.update", session=session_update(dialect="beta", **session))
+    caller.send("session.update", session=session_update(beta=True, **session))
     return caller
 
 

@@ -54,7 +54,6 @@ def test_all_we_send_is_valid_to_the_openai_package(event):
     assert parsed.to_dict(exclude_unset=True) == json.loads(client.encode(event))
 
 
-@pytest.mark.parametrize("dialect", ["openai", "azure"])
 @pytest.mark.parametrize("audio_format", [PCM16, PCMU, PCMA], ids=lambda f: f.name)
 @pytest.mark.parametrize(
     "turn_detection",
@@ -75,10 +74,9 @@ def test_all_we_send_is_valid_to_the_openai_package(event):
 )
 @pytest.mark.parametrize("tool_choice", [None, "required", "look_up"])
 def test_every_configuration_is_valid_to_the_openai_package(
-    dialect, audio_format, turn_detection, tool_choice
+    audio_format, turn_detection, tool_choice
 ):
     session = session_update(
-        dialect=dialect,
         voice="marin",
         instructions="Be brief.",
         turn_detection=turn_detection,
@@ -109,10 +107,9 @@ def test_the_least_configuration_is_push_to_talk():
     }
 
 
-@pytest.mark.parametrize("dialect", ["beta", "azure-preview"])
-def test_the_beta_has_a_shape_of_its_own(dialect):
+def test_the_beta_has_a_shape_of_its_own():
     assert session_update(
-        dialect=dialect,
+        beta=True,
         voice="alloy",
         instructions="Be brief.",
         turn_detection="server_vad",

@@ -10,23 +10,21 @@ ALL = {
 
 
 @pytest.mark.parametrize(
-    ("dialect", "environ", "explicit", "key"),
+    ("vendor", "environ", "explicit", "key"),
     [
         ("openai", ALL, "given", "given"),
         ("openai", ALL, None, "realtime"),
-        ("beta", ALL, None, "realtime"),
         ("openai", {"OPENAI_API_KEY": "openai"}, None, "openai"),
         ("openai", {"OPENAI_REALTIME_API_KEY": "", "OPENAI_API_KEY": "openai"}, "", "openai"),
         ("openai", {"OPENAI_API_KEY": " openai\n"}, None, "openai"),
         ("openai", {"AZURE_OPENAI_API_KEY": "azure"}, None, ""),
         ("azure", ALL, None, "azure"),
-        ("azure-preview", ALL, None, "azure"),
         ("azure", {"OPENAI_API_KEY": "openai"}, None, ""),
         ("openai", {}, None, ""),
     ],
 )
-def test_the_explicit_key_wins_then_the_environments(dialect, environ, explicit, key):
-    assert resolve_key(dialect, environ, explicit) == key
+def test_the_explicit_key_wins_then_the_environments(vendor, environ, explicit, key):
+    assert resolve_key(vendor, environ, explicit) == key
 
 
 @pytest.mark.parametrize("key", ["sk-5ecret sk-other", "sk-5ecret\nX: y", "sk-5ecreté", "5ecret\0"])
