@@ -30,8 +30,9 @@ from harness.realtime.client_events import (
 )
 from harness.realtime.dialects import DIALECTS, dialect_of
 from harness.realtime.endpoint import Endpoint, parse_endpoint
-from harness.realtime.events import Received, Response, ResponseDone, SpeechStopped
+from harness.realtime.events import Received, ResponseDone, SpeechStopped
 from harness.realtime.keys import resolve_key
+from harness.realtime.objects import Response
 from harness.realtime.session import split_append
 from harness.realtime.states import State
 from harness.tools import Tool

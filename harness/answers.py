@@ -20,28 +20,24 @@ from harness.realtime.events import (
     AudioDelta,
     BufferCommitted,
     Error,
-    ErrorDetails,
     IdleTimeout,
     InputTranscript,
-    Item,
     ItemDone,
     McpArgumentsDone,
     McpCallCompleted,
     McpCallFailed,
     OutputItemAdded,
     OutputItemDone,
-    RateLimit,
     RateLimits,
-    Response,
     ResponseCreated,
     ResponseDone,
     SpeechStopped,
-    StatusDetails,
     TextDelta,
     TextDone,
     TranscriptDelta,
     TranscriptDone,
 )
+from harness.realtime.objects import ErrorDetails, Item, RateLimit, Response, StatusDetails
 from harness.records import Flag, Identity, ToolCall, Turn
 
 __all__ = ["Answers", "ToolRequest"]

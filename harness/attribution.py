@@ -2,12 +2,7 @@
 
 from harness.open_turn import OpenTurn, Role, Track
 from harness.playback import Playback
-from harness.realtime.events import (
-    BufferCommitted,
-    IdleTimeout,
-    ResponseCreated,
-    SpeechStopped,
-)
+from harness.realtime.events import BufferCommitted, IdleTimeout, ResponseCreated, SpeechStopped
 from harness.records import Flag, Identity, Kind, Turn
 
 __all__ = ["Attribution"]

@@ -18,9 +18,10 @@ from harness.ephemeral import STEP, ephemeral_key
 from harness.health import census
 from harness.options import Workload
 from harness.realtime.client_events import ClientEvent, UpdateSession
+from harness.realtime.codes import close_code, http_code
 from harness.realtime.configuration import session_update
 from harness.realtime.endpoint import Endpoint
-from harness.realtime.errors import ServerError, close_code, http_code
+from harness.realtime.errors import ServerError
 from harness.realtime.events import Error, Received
 from harness.realtime.session import Session
 from harness.realtime.states import State

@@ -1,6 +1,7 @@
 """What it means for a session and its turns that the connection closed. Pure."""
 
-from harness.realtime.errors import ServerError, close_code
+from harness.realtime.codes import close_code
+from harness.realtime.errors import ServerError
 from harness.records import Outcome, SessionOutcome
 from harness.transport import Closed
 

@@ -13,14 +13,12 @@ from harness.realtime.events import (
     ArgumentsDone,
     AudioDelta,
     Error,
-    ErrorDetails,
     InputTranscript,
     ItemDone,
     McpCallCompleted,
     McpCallFailed,
     OutputItemAdded,
     OutputItemDone,
-    Response,
     ResponseCreated,
     ResponseDone,
     TextDelta,
@@ -28,6 +26,7 @@ from harness.realtime.events import (
     TranscriptDelta,
     TranscriptDone,
 )
+from harness.realtime.objects import ErrorDetails, Response
 
 __all__ = ["Hearing", "Stage"]
 

@@ -36,7 +36,7 @@ from harness.realtime.client_events import (
     approval,
 )
 from harness.realtime.endpoint import Endpoint
-from harness.realtime.events import RateLimit
+from harness.realtime.objects import RateLimit
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, SessionOutcome, Turn
 from harness.tape import Tape, TapedRecorder
 from harness.toolbox import DueAnswer, Toolbox

@@ -5,8 +5,9 @@ from enum import Enum, auto
 from harness.limits import Limit, Limits
 from harness.playback import Playback
 from harness.realtime.client_events import TruncateItem
-from harness.realtime.errors import RATE_LIMIT_CODES, ServerError
-from harness.realtime.events import LONGEST_CODE, Response, StatusDetails
+from harness.realtime.codes import LONGEST_CODE, RATE_LIMIT_CODES
+from harness.realtime.errors import ServerError
+from harness.realtime.objects import Response, StatusDetails
 from harness.records import Flag, Kind, Outcome, Phase, ToolCall, Turn
 
 __all__ = ["OVER", "OpenTurn", "Role", "Round", "Track"]

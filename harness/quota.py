@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from harness.realtime.events import RateLimit
+from harness.realtime.objects import RateLimit
 
 __all__ = ["Left", "Quotas", "room"]
 

@@ -20,13 +20,13 @@ from harness.realtime.events import (
     BufferCommitted,
     Error,
     Malformed,
-    Response,
     ResponseCreated,
     ResponseDone,
     ServerEvent,
     SpeechStopped,
     Unknown,
 )
+from harness.realtime.objects import Response
 from harness.records import Flag, Identity, Kind, Outcome, Phase, Turn
 from harness.turn import TurnRecorder
 

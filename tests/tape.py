@@ -16,20 +16,17 @@ from harness.realtime.events import (
     AudioDelta,
     BufferCommitted,
     Error,
-    ErrorDetails,
-    Item,
     McpArgumentsDone,
     McpCallCompleted,
     OutputItemAdded,
-    Response,
     ResponseCreated,
     ResponseDone,
     SpeechStarted,
     SpeechStopped,
-    StatusDetails,
     TextDelta,
     TranscriptDelta,
 )
+from harness.realtime.objects import ErrorDetails, Item, Response, StatusDetails
 from harness.records import Identity, Kind, Outcome, Turn
 from harness.turn import TurnRecorder
 

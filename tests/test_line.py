@@ -18,7 +18,7 @@ from harness.cost import load_prices
 from harness.money.expected import Expected, Talk
 from harness.money.ledger import Ledger
 from harness.money.purse import Purse
-from harness.realtime.errors import LISTED_CODES
+from harness.realtime.codes import LISTED_CODES
 from harness.records import Flag, Outcome, Phase, SessionOutcome
 from harness.tools import tool
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from harness.quota import Left, Quotas, room
-from harness.realtime.events import RateLimit
+from harness.realtime.objects import RateLimit
 
 S = 1_000_000_000
 

@@ -17,15 +17,14 @@ from harness.realtime.events import (
     ACTED_ON,
     BETA_NAMES,
     SERVER_EVENTS,
-    ErrorDetails,
     Malformed,
     Passed,
     Received,
-    Response,
     ResponseDone,
     ServerEvent,
     Unknown,
 )
+from harness.realtime.objects import ErrorDetails, Response
 
 __all__ = ["BETA_EVENTS", "PASSED", "UNDECODABLE", "decode", "modernise", "salvage"]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.realtime import events as ev
 from harness.realtime.deviations import Deviations
+from harness.realtime.objects import Response
 
 __all__ = ["RESPONSE_EVENTS", "Responses"]
 
@@ -95,7 +96,7 @@ class Responses:
         """The id of the response that is created or done; "" if it has none."""
         response = event.response
         if response is None:
-            response = event.response = ev.Response()
+            response = event.response = Response()
         if response.id is None:
             self._deviations.count("missing_field", f"{event.type} response.id")
             if isinstance(event, ev.ResponseDone):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from harness.metrics import TURN_FIGURES, TURN_METRICS
-from harness.realtime.errors import RATE_LIMIT_CODES, http_code
+from harness.realtime.codes import RATE_LIMIT_CODES, http_code
 from harness.records import TURN_FAILURES, Flag, Outcome
 from harness.report.load import Run
 from harness.report.sessions import TOKEN_COLUMNS

@@ -5,8 +5,8 @@ from time import time
 from typing import Any
 
 from harness.metrics import METRICS, TURN_METRICS, Type
+from harness.realtime.codes import LISTED_CODES, close_code, listed_code
 from harness.realtime.deviations import DEVIATION_KINDS
-from harness.realtime.errors import LISTED_CODES, close_code, listed_code
 from harness.records import (
     Flag,
     Health,

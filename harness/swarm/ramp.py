@@ -9,7 +9,7 @@ from gevent.lock import BoundedSemaphore
 from harness.forecast import Assumed, forecast, talk_of
 from harness.money.expected import usage_of
 from harness.quota import Quotas
-from harness.realtime.events import RateLimit
+from harness.realtime.objects import RateLimit
 from harness.records import Turn
 from harness.sinks.tally import Tally
 from harness.swarm.setup import Setup

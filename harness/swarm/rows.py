@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.metrics import TURN_METRICS
-from harness.realtime.errors import listed_code
+from harness.realtime.codes import listed_code
 from harness.records import Health, Session, SessionOutcome, ToolCall, Turn
 
 __all__ = ["VOICE", "LocustRows", "Unsuccessful", "to_the_millisecond"]

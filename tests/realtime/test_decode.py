@@ -5,6 +5,7 @@ import pytest
 
 from harness.realtime import events as ev
 from harness.realtime.decode import BETA_EVENTS, PASSED, decode, salvage
+from harness.realtime.objects import ErrorDetails, Item, Response
 
 DEEP = b"[" * 200_000
 HUGE = b"9" * 5_000
@@ -78,12 +79,12 @@ def test_an_object_of_no_known_type_is_unknown(message, name):
     [
         (
             b'{"type":"error","event_id":"e","error":"boom"}',
-            ev.Error(event_id="e", error=ev.ErrorDetails(message="boom")),
+            ev.Error(event_id="e", error=ErrorDetails(message="boom")),
             ["error"],
         ),
         (
             b'{"type":"error","error":{"type":3,"code":"x","message":["y"]}}',
-            ev.Error(error=ev.ErrorDetails(code="x")),
+            ev.Error(error=ErrorDetails(code="x")),
             ["error.message", "error.type"],
         ),
         (
@@ -109,9 +110,7 @@ def test_an_object_of_no_known_type_is_unknown(message, name):
         (
             b'{"type":"response.done","response":{"id":"r","status":1,"output":'
             b'[{"id":7,"name":"f"},null,{"id":"i"}],"usage":[],"status_details":"late"}}',
-            ev.ResponseDone(
-                response=ev.Response(id="r", output=[ev.Item(name="f"), ev.Item(id="i")])
-            ),
+            ev.ResponseDone(response=Response(id="r", output=[Item(name="f"), Item(id="i")])),
             [
                 *("response.output.id", "response.status", "response.status_details"),
                 "response.usage",
@@ -137,7 +136,7 @@ def test_nulls_in_optional_fields_are_no_salvage():
         b'"status_details":null,"output":null,"usage":null,"metadata":null}}'
     )
 
-    assert event.response == ev.Response(id="r", status="completed")
+    assert event.response == Response(id="r", status="completed")
 
 
 def test_the_last_of_two_equal_keys_counts():

@@ -1,8 +1,8 @@
 import pytest
 
 from harness.realtime import errors
-from harness.realtime.errors import ServerError, close_code, http_code, listed_code
-from harness.realtime.events import ErrorDetails
+from harness.realtime.errors import ServerError
+from harness.realtime.objects import ErrorDetails
 
 
 def details(type=None, code=None):
@@ -47,25 +47,7 @@ def test_a_session_at_its_cap_is_over_and_not_refused():
     assert not error.fatal
 
 
-@pytest.mark.parametrize(
-    ("code", "label"),
-    [
-        ("insufficient_quota", "insufficient_quota"),
-        ("turn_detected", "turn_detected"),
-        (http_code(401), "http_401"),
-        (close_code(1006), "close_1006"),
-        (http_code(299), "other"),
-        (close_code(4321), "other"),
-        ("Sorry, Dave", "other"),
-        ("", "other"),
-        (None, "other"),
-    ],
-)
-def test_only_listed_codes_become_labels(code, label):
-    assert listed_code(code) == label
-
-
 def test_the_tree_of_errors_is_the_one_documented():
-    for child in (errors.LocalProtocolError, errors.RemoteProtocolError, ServerError):
+    for child in (errors.LocalProtocolError, ServerError):
         assert child.__base__ is errors.RealtimeError
         assert child.__name__ in errors.__doc__

@@ -1,8 +1,8 @@
 import pytest
 
 from harness.metrics import LATENCY_BUCKETS, SEGMENTS, measure
+from harness.realtime.codes import LISTED_CODES
 from harness.realtime.deviations import DEVIATION_KINDS
-from harness.realtime.errors import LISTED_CODES
 from harness.records import (
     Flag,
     Health,

@@ -2,7 +2,7 @@ import gevent
 import pytest
 
 from harness.quota import Quotas
-from harness.realtime.events import RateLimit
+from harness.realtime.objects import RateLimit
 from harness.records import Turn
 from harness.sinks.tally import Tally
 from harness.swarm.ramp import Ramp, open_ramp
