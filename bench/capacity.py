@@ -17,8 +17,8 @@ from rich.table import Table
 from bench.knee import Crowd, knee
 from harness.corpus import Utterance, load_corpus
 from harness.durations import parse_distribution
-from harness.options import Workload
 from harness.simulator.process import SimulatorProcess
+from harness.workload import Workload
 
 __all__ = ["FULL", "QUICK", "Found", "Setting", "found_table", "search_all"]
 

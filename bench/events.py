@@ -18,12 +18,12 @@ from bench.workload import FORMAT, FRAME_MS, FRAME_NS, UTTERANCE, speech
 from harness.connection import Connection
 from harness.limits import Limits
 from harness.link import Link
-from harness.options import Workload
 from harness.pacer import Microphone, pacer
 from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity, Kind
 from harness.transport import Transport
 from harness.turn import TurnRecorder
+from harness.workload import Workload
 
 __all__ = ["EventCost", "event_costs"]
 

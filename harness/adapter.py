@@ -20,7 +20,6 @@ import numpy as np
 from harness.audio import AudioChunk, encode_audio
 from harness.connection import Connection, NotConnected, SessionFailed
 from harness.hearing import Hearing, Stage
-from harness.options import Workload
 from harness.realtime.client_events import (
     CancelResponse,
     Commit,
@@ -36,6 +35,7 @@ from harness.realtime.objects import Response
 from harness.realtime.session import split_append
 from harness.realtime.states import State
 from harness.tools import Tool
+from harness.workload import Workload
 
 __all__ = ["Capabilities", "NotConnected", "RealtimeAdapter", "Role", "SessionFailed"]
 

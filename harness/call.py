@@ -20,12 +20,12 @@ from harness.corpus import (
     utterance_from_file,
 )
 from harness.line import CallEnded, Line
-from harness.options import Workload
 from harness.pacer import on_beat, pacer
 from harness.realtime.client_events import CancelResponse, Commit, CreateItem
 from harness.realtime.endpoint import Endpoint
 from harness.records import Kind, Turn
 from harness.speech import Speaker
+from harness.workload import Workload
 
 __all__ = ["Call", "CallEnded", "What"]
 

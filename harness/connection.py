@@ -16,7 +16,6 @@ from gevent.event import Event
 
 from harness.ephemeral import STEP, ephemeral_key
 from harness.health import census
-from harness.options import Workload
 from harness.realtime.client_events import ClientEvent, UpdateSession
 from harness.realtime.codes import close_code, http_code
 from harness.realtime.configuration import session_update
@@ -27,6 +26,7 @@ from harness.realtime.session import Session
 from harness.realtime.states import State
 from harness.records import Phase, SessionOutcome
 from harness.transport import Closed, ConnectError, Refused, Transport, TransportClosed, connect
+from harness.workload import Workload
 
 __all__ = ["Connection", "Listener", "NotConnected", "SessionFailed"]
 

@@ -9,9 +9,9 @@ import msgspec
 from harness.corpus import Corpus
 from harness.cost import load_prices
 from harness.money.expected import Talk, turn_usd, usage_of
-from harness.options import Workload
 from harness.stages import Stages
 from harness.tools import SimulatedTools
+from harness.workload import Workload
 
 __all__ = [
     "ANSWER_S",

@@ -26,7 +26,6 @@ from harness.hub import EXACT_NS, hub_watch
 from harness.logbook import Logbook
 from harness.metrics import measure
 from harness.money.purse import Purse, Spending
-from harness.options import Workload
 from harness.pacer import Microphone, on_beat, pacer
 from harness.realtime.client_events import (
     CancelResponse,
@@ -41,6 +40,7 @@ from harness.records import Flag, Identity, Kind, Outcome, Phase, Session, Sessi
 from harness.tape import Tape, TapedRecorder
 from harness.toolbox import DueAnswer, Toolbox
 from harness.turn import TurnRecorder
+from harness.workload import Workload
 
 __all__ = ["CallEnded", "Line"]
 

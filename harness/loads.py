@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from harness.durations import Distribution, parse_distribution, parse_duration
+from harness.durations import Distribution, parse_distribution
 from harness.options import Option, parse_option
 from harness.stages import Stages, soak, spike, steady, steps
+from harness.values import longer_than, number
 
 __all__ = ["LOAD_OPTIONS", "SHAPES", "Level", "Load", "parse_load", "planned"]
 
@@ -75,9 +77,9 @@ def planned(shape: str, load: Load, *, users: int, rate: float, seconds: float |
 
 
 def _level(text: str) -> Level:
-    number, percent, rest = text.strip().partition("%")
+    written, percent, rest = text.strip().partition("%")
     try:
-        value = float(number) if percent else int(number)
+        value = float(written) if percent else int(written)
     except ValueError:
         value = -1
     if rest or not 0 <= value <= 1_000_000:
@@ -90,35 +92,22 @@ def _levels(text: str) -> tuple[Level, ...]:
 
 
 def _rate(text: str) -> float:
-    number, _, unit = text.partition("/")
-    try:
-        rate = float(number) / _UNITS[unit.strip()]
-    except (ValueError, KeyError):
-        rate = 0.0
+    written, _, unit = text.partition("/")
+    rate = number(written) / _UNITS.get(unit.strip(), math.inf)
     if not 0 < rate <= 1000:
         raise ValueError(f"{text!r} is no rate of calls: write it like 2/s, 30/min or 100/h")
     return rate
 
 
-def _longer_than(least: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        value = parse_duration(text)
-        if value <= least:
-            raise ValueError(f"must be longer than {least:g} s")
-        return value
-
-    return parse
-
-
 LOAD_OPTIONS = (
     Option(flag="--steps", default="25%,50%,75%,100%", parse=_levels, metavar="CALLERS", help="Callers of each step, as numbers or as shares of -u."),
-    Option(flag="--step-time", default="60s", parse=_longer_than(0), help="How long a step lasts, the way to it included; callers come and go at -r a second."),
+    Option(flag="--step-time", default="60s", parse=longer_than(0), help="How long a step lasts, the way to it included; callers come and go at -r a second."),
     Option(flag="--spike-base", default="20%", parse=_level, metavar="CALLERS", help="Callers before and after the spike, as a number or a share of -u; the spike has -u."),
-    Option(flag="--spike-after", default="60s", parse=_longer_than(0), help="When the spike begins; it is followed by as much calm, or until -t."),
-    Option(flag="--spike-time", default="30s", parse=_longer_than(0), help="How long the spike lasts."),
+    Option(flag="--spike-after", default="60s", parse=longer_than(0), help="When the spike begins; it is followed by as much calm, or until -t."),
+    Option(flag="--spike-time", default="30s", parse=longer_than(0), help="How long the spike lasts."),
     Option(flag="--arrivals", default="1/s", parse=_rate, metavar="RATE", help="Calls that fall due, in the mean, whether or not a caller is idle: 2/s, 30/min, 100/h."),
     Option(flag="--call-length", parse=parse_distribution, metavar="TIME|DISTRIBUTION", help="How long a caller stays on the line; default: for --turns."),
-    Option(flag="--every", default="15s", parse=_longer_than(0), help="Time between two instants at which all callers do the same, by the master's clock."),
+    Option(flag="--every", default="15s", parse=longer_than(0), help="Time between two instants at which all callers do the same, by the master's clock."),
 )  # fmt: skip
 """All are fields of ``Load``."""
 

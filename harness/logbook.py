@@ -9,10 +9,10 @@ from typing import Any
 from harness.arrivals import Intended
 from harness.connection import Connection
 from harness.cost import cost_usd, load_prices, merge_usage
-from harness.options import Workload
 from harness.pacer import Microphone
 from harness.records import Phase, Session, SessionOutcome, Turn
 from harness.turn import TurnRecorder
+from harness.workload import Workload
 
 __all__ = ["Logbook"]
 

@@ -1,4 +1,4 @@
-"""Every option of a load test as data, and the frozen structs they are parsed to."""
+"""Every option of a load test as data: how it is written, explained, and parsed to a workload."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ import msgspec
 
 from harness.audio import PCM16, PCMA, PCMU, AudioFormat
 from harness.cost import Prices, load_prices
-from harness.durations import Distribution, parse_distribution, parse_duration
-from harness.limits import Limits
+from harness.durations import parse_distribution, parse_duration
 from harness.realtime.dialects import DIALECTS
+from harness.values import (
+    existing_file,
+    existing_folder,
+    longer_than,
+    number,
+    parse_share,
+    whole,
+    yes,
+)
+from harness.workload import Timeouts, Workload
 
 __all__ = [
     "OPTIONS",
     "TIMEOUT_OPTIONS",
     "Option",
     "OptionError",
-    "Timeouts",
-    "Workload",
+    "parse_option",
     "parse_workload",
 ]
-
-NS = 1_000_000_000
 
 TURN_DETECTION = ("none", "server_vad", "semantic_vad")
 NOISES = ("white", "babble")
@@ -35,77 +41,6 @@ FORMATS = {"pcm16": PCM16, "pcmu": PCMU, "pcma": PCMA}
 
 class OptionError(ValueError):
     """An option's value makes no sense; the message is one line: which, and what to do."""
-
-
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of definitions, in seconds; the names are those of ``Phase``."""
-
-    connect: float = 10.0
-    session: float = 10.0
-    detection: float = 12.0
-    first_audio: float = 10.0
-    stall: float = 5.0
-    response: float = 120.0
-    tool: float = 30.0
-    close: float = 5.0
-
-
-class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """What callers do, parsed; passed down whole."""
-
-    model: str = "gpt-realtime-2.1-mini"
-    dialect: str = "auto"
-    voice: str = "alloy"
-    instructions: str = ""
-    turn_detection: str = "none"
-    audio_format: AudioFormat = PCM16
-    frame_ms: int = 20
-    corpus: Path | None = None  # None: the shipped one
-    noise: str | Path | None = None  # white, babble, or a file; None: silence
-    snr: float | None = None  # dB of voices over it; None: only who is silent hears it
-    turns: int = 4  # of one call
-    pause: Distribution = Distribution("lognormal", 0.4, 0.3)
-    patience: float | None = None  # seconds of silence after which a caller hangs up
-    listen: str = "playback"  # or done
-    jitter_buffer: float = 0.1  # seconds
-    speaks_first: bool = False
-    renew: bool = False  # dial again when a session has reached its cap
-    transcription: str | None = None  # a transcription model
-    tool_choice: str | None = None
-    tool_rate: float = 0.0  # share of turns that ask for a tool
-    tool_latency: Distribution = Distribution("lognormal", 0.2, 0.3)
-    tool_failure_rate: float = 0.0
-    tool_rounds: int = 8  # of one turn
-    barge_in_rate: float = 0.0
-    record: int = 0  # tapes kept of the worst turns, and as many of a sample
-    record_audio: bool = False
-    seed: int = 1
-    slo: str = ""  # objectives, ";" between several
-    slo_stop: bool = False  # end the run when one can no longer be met
-    session: dict[str, Any] = {}  # merged into session.update
-    auth: str = "header"  # or subprotocol
-    ephemeral_keys: bool = False  # each session is dialled with a key of its own
-    headers: tuple[tuple[str, str], ...] = ()
-    ca_file: Path | None = None
-    send_key_to: str | None = None
-    heed_rate_limits: bool = False  # new callers wait while too little is left for them
-    max_cost: float | None = None  # USD that a run may spend
-    prices: Prices | None = None  # None: the shipped table
-    free: tuple[str, ...] = ()  # hosts that cost nothing, whatever they are called
-    timeouts: Timeouts = Timeouts()
-
-    @property
-    def limits(self) -> Limits:
-        """How long a turn may wait for what."""
-        limits = self.timeouts
-        return Limits(
-            detection=int(limits.detection * NS),
-            first_audio=int(limits.first_audio * NS),
-            stall=int(limits.stall * NS),
-            response=int(limits.response * NS),
-            tool=int(limits.tool * NS),
-            patience=None if self.patience is None else int(self.patience * NS),
-        )
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,74 +68,19 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         return "REALTIME_" + self.name.upper()
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}, not {text!r}")
-        return value
-
-    return parse
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise ValueError(f"must be a share from 0 to 1, not {text!r}")
-    return value
-
-
-def _above_zero(text: str) -> float:
-    value = parse_duration(text)
-    if value <= 0:
-        raise ValueError("must be longer than 0")
-    return value
-
-
-def _yes(text: str) -> bool:
-    if text.lower() in ("", "0", "no", "false", "off"):
-        return False
-    if text.lower() in ("1", "yes", "true", "on"):
-        return True
-    raise ValueError(f"must be yes or no, not {text!r}")
-
-
-def _folder(text: str) -> Path:
-    path = Path(text)
-    if not path.is_dir():
-        raise ValueError(f"there is no folder {text}")
-    return path
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise ValueError(f"there is no file {text}")
-    return path
-
-
 def _noise(text: str) -> str | Path:
-    return text if text in NOISES else _file(text)
+    return text if text in NOISES else existing_file(text)
 
 
 def _decibels(text: str) -> float:
-    try:
-        value = float(text.lower().removesuffix("db"))
-    except ValueError:
-        value = math.nan
+    value = number(text.lower().removesuffix("db"))
     if not -20 <= value <= 60:
         raise ValueError(f"{text!r} is no ratio from -20dB to 60dB: write it like 10dB")
     return value
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    path = _file(text)
+    path = existing_file(text)
     try:
         raw = json.loads(path.read_text())
     except (ValueError, OSError) as error:
@@ -222,17 +102,14 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _usd(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
+    value = number(text)
+    if not 0 < value < math.inf:
         raise ValueError(f"must be an amount of USD above 0, not {text!r}")
     return value
 
 
 def _prices(text: str) -> Prices:
-    return load_prices(_file(text))
+    return load_prices(existing_file(text))
 
 
 def _hosts(text: str) -> tuple[str, ...]:
@@ -258,41 +135,41 @@ OPTIONS = (
         help="Who decides that a caller has finished: none is push to talk, the others keep the microphone open.",
     ),
     Option(flag="--audio-format", default="pcm16", choices=tuple(FORMATS), parse=_format, help="Audio both ways: 24 kHz PCM, or 8 kHz µ-law or A-law as telephones have it."),
-    Option(flag="--frame-ms", default="20", parse=_whole(10, 200), help="Audio per message, milliseconds."),
-    Option(flag="--corpus", parse=_folder, form=False, metavar="DIR", help="Folder of audio files that callers say (wav, flac, ogg, mp3; any rate); default: the shipped utterances."),
+    Option(flag="--frame-ms", default="20", parse=whole(10, 200), help="Audio per message, milliseconds."),
+    Option(flag="--corpus", parse=existing_folder, form=False, metavar="DIR", help="Folder of audio files that callers say (wav, flac, ogg, mp3; any rate); default: the shipped utterances."),
     Option(flag="--noise", parse=_noise, metavar="white|babble|FILE", help="What an open microphone hears while nobody speaks, and with --snr what stands behind voices; default: silence."),
     Option(flag="--snr", parse=_decibels, metavar="DB", help="Mix --noise into what callers say, so far below their voices: 10dB."),
-    Option(flag="--turns", default="4", parse=_whole(1, 100_000), help="Things said in one call before hanging up."),
+    Option(flag="--turns", default="4", parse=whole(1, 100_000), help="Things said in one call before hanging up."),
     Option(flag="--pause", default="lognormal(400ms, 0.3)", parse=parse_distribution, help="Between hearing an answer and speaking again: a duration or a distribution."),
-    Option(flag="--patience", parse=_above_zero, metavar="TIME", help="A caller hangs up after so much silence; default: never before the timeouts."),
+    Option(flag="--patience", parse=longer_than(0), metavar="TIME", help="A caller hangs up after so much silence; default: never before the timeouts."),
     Option(flag="--listen", default="playback", choices=("playback", "done"), help="Hear answers out at playing speed, or go on when they are complete on the wire."),
     Option(flag="--jitter-buffer", default="100ms", parse=parse_duration, help="Audio a caller's phone holds back before it plays."),
-    Option(flag="--speaks-first", default="", switch=True, parse=_yes, help="The agent greets before the caller speaks."),
-    Option(flag="--renew", default="", switch=True, parse=_yes, help="When a session has reached its cap, hang up and dial again; the call goes on."),
+    Option(flag="--speaks-first", default="", switch=True, parse=yes, help="The agent greets before the caller speaks."),
+    Option(flag="--renew", default="", switch=True, parse=yes, help="When a session has reached its cap, hang up and dial again; the call goes on."),
     Option(flag="--transcription", metavar="MODEL", help="Ask for input transcription by this model."),
     Option(flag="--tool-choice", metavar="CHOICE", help="auto, none, required, or a function's name."),
-    Option(flag="--tool-rate", default="0", parse=_share, help="Share of turns that ask for a tool call; where the endpoint answers unasked (VAD), it decides itself."),
+    Option(flag="--tool-rate", default="0", parse=parse_share, help="Share of turns that ask for a tool call; where the endpoint answers unasked (VAD), it decides itself."),
     Option(flag="--tool-latency", default="lognormal(200ms, 0.3)", parse=parse_distribution, help="How long the simulated tool takes."),
-    Option(flag="--tool-failure-rate", default="0", parse=_share, help="Share of calls that the simulated tool fails."),
-    Option(flag="--tool-rounds", default="8", parse=_whole(1, 100), help="How often a turn may call tools and go on; once more, and it has failed."),
-    Option(flag="--barge-in-rate", default="0", parse=_share, help="Share of answers a caller talks over."),
-    Option(flag="--record", default="0", parse=_whole(0, 1000), metavar="N", help="Keep tapes of the N worst turns and of a sample of N: every event with its instant, to be folded again."),
-    Option(flag="--record-audio", default="", switch=True, parse=_yes, help="Keep the sound of the answers on those tapes, too."),
-    Option(flag="--seed", default="1", parse=_whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
+    Option(flag="--tool-failure-rate", default="0", parse=parse_share, help="Share of calls that the simulated tool fails."),
+    Option(flag="--tool-rounds", default="8", parse=whole(1, 100), help="How often a turn may call tools and go on; once more, and it has failed."),
+    Option(flag="--barge-in-rate", default="0", parse=parse_share, help="Share of answers a caller talks over."),
+    Option(flag="--record", default="0", parse=whole(0, 1000), metavar="N", help="Keep tapes of the N worst turns and of a sample of N: every event with its instant, to be folded again."),
+    Option(flag="--record-audio", default="", switch=True, parse=yes, help="Keep the sound of the answers on those tapes, too."),
+    Option(flag="--seed", default="1", parse=whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
     Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),
-    Option(flag="--slo-stop", default="", switch=True, parse=_yes, help="End the run as soon as an objective can no longer be met: its count or largest value is over the bound, or a sequential test leaves one chance in a thousand."),
+    Option(flag="--slo-stop", default="", switch=True, parse=yes, help="End the run as soon as an objective can no longer be met: its count or largest value is over the bound, or a sequential test leaves one chance in a thousand."),
     Option(flag="--session", parse=_json_object, form=False, metavar="FILE", help="JSON object merged into session.update."),
     Option(flag="--header", default="", repeat=True, parse=_headers, form=False, metavar="'NAME: VALUE'", help="A header of the handshake; secrets belong in REALTIME_HEADERS."),
     Option(flag="--auth", default="header", choices=("header", "subprotocol"), form=False, help="How the key is shown: in a header, or as a subprotocol as browsers do."),
-    Option(flag="--ephemeral-keys", default="", switch=True, parse=_yes, form=False, help="Dial each session with a key of short life, asked for by POST …/realtime/client_secrets."),
-    Option(flag="--ca-file", parse=_file, form=False, metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
+    Option(flag="--ephemeral-keys", default="", switch=True, parse=yes, form=False, help="Dial each session with a key of short life, asked for by POST …/realtime/client_secrets."),
+    Option(flag="--ca-file", parse=existing_file, form=False, metavar="FILE", help="Certificates (PEM) to trust instead of the system's."),
     Option(flag="--send-key-to", form=False, metavar="HOST", help="Allow the API key to go to this host though it was not the one given at start."),
-    Option(flag="--heed-rate-limits", default="", switch=True, parse=_yes, help="New callers wait while the endpoint's rate_limits.updated leaves less than one of them uses in a minute."),
+    Option(flag="--heed-rate-limits", default="", switch=True, parse=yes, help="New callers wait while the endpoint's rate_limits.updated leaves less than one of them uses in a minute."),
     Option(flag="--max-cost", parse=_usd, form=False, metavar="USD", help="What a run may cost: then callers hang up, and it ends with what it has. Hosts that cost money need it."),
     Option(flag="--prices", parse=_prices, form=False, metavar="FILE", help="Price table (TOML) instead of the shipped one."),
     Option(flag="--free", repeat=True, parse=_hosts, form=False, metavar="HOST", help="A host that costs nothing though it is neither on this machine nor in a private network; repeatable."),
     Option(flag="--run-dir", default="runs", form=False, workload=False, metavar="DIR", help="Folder in which each run makes its own."),
-    Option(flag="--metrics-port", parse=_whole(1, 65535), form=False, workload=False, metavar="PORT", help="Serve Prometheus metrics here; the web UI serves them at /metrics too."),
+    Option(flag="--metrics-port", parse=whole(1, 65535), form=False, workload=False, metavar="PORT", help="Serve Prometheus metrics here; the web UI serves them at /metrics too."),
 )  # fmt: skip
 """The options of a load test; all but the last two are fields of ``Workload``."""
 
@@ -311,7 +188,7 @@ TIMEOUT_OPTIONS = tuple(
     Option(
         flag="--timeout-" + name.replace("_", "-"),
         default=f"{getattr(Timeouts(), name):g}s",
-        parse=_above_zero,
+        parse=longer_than(0),
         help=f"Limit, from {text}.",
     )
     for name, text in _TIMEOUT_HELP.items()

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable
 from ipaddress import ip_address
 
 from harness.cost import load_prices
-from harness.options import Workload
 from harness.realtime.endpoint import Endpoint
+from harness.workload import Workload
 
 __all__ = ["addresses_of", "check_money", "is_paid"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from harness.answers import ToolRequest
-from harness.options import Workload
 from harness.tools import Backend, Functions, SimulatedTools, ToolAnswer
+from harness.workload import Workload
 
 __all__ = ["DueAnswer", "Toolbox"]
 

@@ -18,11 +18,11 @@ from partner import Partner
 
 from harness.adapter import NotConnected, RealtimeAdapter, Role, SessionFailed
 from harness.audio import PCMU, AudioChunk, encode_audio
-from harness.options import Timeouts, Workload
 from harness.realtime.endpoint import parse_endpoint
 from harness.realtime.errors import LocalProtocolError, ServerError
 from harness.realtime.session import MAX_APPEND_BYTES
 from harness.records import Phase, SessionOutcome
+from harness.workload import Timeouts, Workload
 
 HELD: dict[str, list[str]] = {}
 HOST = "ws://127.0.0.1:9"

@@ -10,9 +10,9 @@ from peers import listening, response
 from harness.adapter import RealtimeAdapter, SessionFailed
 from harness.ephemeral import ephemeral_key
 from harness.handshake import ConnectError, Refused
-from harness.options import Timeouts, Workload
 from harness.realtime.endpoint import parse_endpoint
 from harness.records import Phase, SessionOutcome
+from harness.workload import Timeouts, Workload
 
 KEY = "sk-long-lived-key"
 EK = "ek_short_lived_key"

@@ -16,13 +16,13 @@ from harness.audio import PCM16, AudioChunk
 from harness.connection import Connection
 from harness.limits import Limits
 from harness.metrics import measure
-from harness.options import Workload
 from harness.realtime.deviations import DEVIATION_KINDS
 from harness.realtime.endpoint import parse_endpoint
 from harness.realtime.errors import LocalProtocolError, ServerError
 from harness.realtime.events import ServerEvent
 from harness.records import Identity, Kind, Outcome, Phase, encode
 from harness.turn import TurnRecorder
+from harness.workload import Workload
 
 MESSAGES = 100_000
 MS = 1_000_000

@@ -1,6 +1,7 @@
 """The subcommand ``plan``: what a load test will send and cost, before it starts."""
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -15,26 +16,43 @@ from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.forecast import Assumed, forecast
 from harness.loads import LOAD_OPTIONS, SHAPES, Load, parse_load, planned
-from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, Workload, parse_workload
+from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, parse_workload
 from harness.paid import check_money
 from harness.plan.carriers import carriers
 from harness.plan.table import Plan, print_plan
 from harness.realtime.endpoint import parse_endpoint
 from harness.stages import Stages
+from harness.values import argument, number, whole
+from harness.workload import Workload
 
 __all__ = ["add_arguments", "run"]
 
 SCHEDULES = ("arrivals", "call_length")
 SHAPED = {"steps": ("steps", "step_time"), "spike": ("spike_base", "spike_after", "spike_time")}
+MOST = 10_000_000  # users
 PARTS = re.compile(r"[\d.]+\s*[a-z]*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plan``: those of a load test, and what it has to assume."""
     add = parser.add_argument_group("Load, as Locust is told").add_argument
-    add("-u", "--users", type=_users, default=1, metavar="N", help="Callers at once")
-    add("-r", "--spawn-rate", type=_rate, default=1.0, metavar="N", help="Callers more a second")
-    add("-t", "--run-time", type=_time, metavar="TIME", default=argparse.SUPPRESS,
+    add(
+        "-u",
+        "--users",
+        type=argument(whole(1, MOST)),
+        default=1,
+        metavar="N",
+        help="Callers at once",
+    )
+    add(
+        "-r",
+        "--spawn-rate",
+        type=argument(_rate),
+        default=1.0,
+        metavar="N",
+        help="Callers more a second",
+    )
+    add("-t", "--run-time", type=argument(_time), metavar="TIME", default=argparse.SUPPRESS,
         help="How long: 90s, 15m, 1h30m; steps and a spike say so themselves")  # fmt: skip
     add("--shape", choices=SHAPES, default=argparse.SUPPRESS,
         help="How callers come and go: the locustfile of that name "
@@ -42,9 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-H", "--host", metavar="HOST", default=argparse.SUPPRESS,
         help="Whom to call: says whether that costs money")  # fmt: skip
     add = parser.add_argument_group("Assumed").add_argument
-    add("--answer", type=_time, default="6s", metavar="TIME", help="Length of an answer")
-    add("--ttfa", type=_time, default="1s", metavar="TIME", help="Until an answer begins")
-    add("--wait", type=_wait, default="2s", metavar="TIME", help="Between the calls of a caller")
+    add("--answer", type=argument(_time), default="6s", metavar="TIME", help="Length of an answer")
+    add("--ttfa", type=argument(_time), default="1s", metavar="TIME", help="Until an answer begins")
+    add(
+        "--wait",
+        type=argument(_wait),
+        default="2s",
+        metavar="TIME",
+        help="Between the calls of a caller",
+    )
     add("--sessions-per-core", metavar="N|FILE", default=argparse.SUPPRESS,
         help="What a core carries: a figure, or what selftest --capacity --json wrote")  # fmt: skip
     add("--json", action="store_true", help="Say it as JSON")
@@ -156,35 +180,23 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
     )
 
 
-def _users(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError("must be a whole number from 1 on")
-    return int(text)
-
-
 def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError("must be a number above 0")
+    value = number(text)
+    if not 0 < value < math.inf:
+        raise ValueError("must be a number above 0")
     return value
 
 
 def _wait(text: str) -> float:
     """Seconds; as Locust writes them, too: ``1h30m``."""
-    try:
-        found = PARTS.findall(text)
-        if "".join(found) != text or not found:
-            raise ValueError(f"{text!r} is no duration: write it like 90s, 15m or 1h30m")
-        return sum(map(parse_duration, found))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    found = PARTS.findall(text)
+    if "".join(found) != text or not found:
+        raise ValueError(f"{text!r} is no duration: write it like 90s, 15m or 1h30m")
+    return sum(map(parse_duration, found))
 
 
 def _time(text: str) -> float:
     value = _wait(text)
     if not value:
-        raise argparse.ArgumentTypeError("must be longer than 0")
+        raise ValueError("must be longer than 0")
     return value

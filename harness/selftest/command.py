@@ -13,6 +13,7 @@ from harness.selftest.outcome import Tested, as_json, judge
 from harness.selftest.play import play
 from harness.selftest.scenes import FRAME_MS, SCENES
 from harness.selftest.table import print_capacities, print_tested, print_trial
+from harness.values import argument, whole
 
 __all__ = ["add_arguments", "run"]
 
@@ -22,12 +23,18 @@ MOST = 5000  # sessions; more would only show that a descriptor limit was reache
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``selftest``."""
-    add = parser.add_argument
-    add("--sessions", type=_sessions, default=100, metavar="N", help="Callers at once")
-    add("--seconds", type=_seconds, default="20s", metavar="TIME", help="How long they talk")
+    add, sessions = parser.add_argument, argument(whole(len(SCENES), MOST))
+    add("--sessions", type=sessions, default=100, metavar="N", help="Callers at once")
+    add(
+        "--seconds",
+        type=argument(_seconds),
+        default="20s",
+        metavar="TIME",
+        help="How long they talk",
+    )
     add("--tls", action="store_true", help="Talk over TLS, with a certificate made for it")
     add("--frame-ms", type=int, choices=(10, 20, 40, 60, 100, 200), default=FRAME_MS, help="Audio per message, milliseconds")  # fmt: skip # noqa: E501
-    add("--capacity", type=_sessions, nargs="?", const=SEARCH, metavar="N", help="Also look for the most sessions a core carries, which takes ten minutes; with N: does it carry N?")  # fmt: skip # noqa: E501
+    add("--capacity", type=sessions, nargs="?", const=SEARCH, metavar="N", help="Also look for the most sessions a core carries, which takes ten minutes; with N: does it carry N?")  # fmt: skip # noqa: E501
     add("--json", action="store_true", help="Say it as JSON")
 
 
@@ -70,18 +77,8 @@ def _print_json(tested: Tested, capacities: list[Capacity]) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(said), indent=2).decode() + "\n")
 
 
-def _sessions(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if not len(SCENES) <= value <= MOST:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {len(SCENES)} to {MOST}")
-    return value
-
-
 def _seconds(text: str) -> float:
-    try:
-        value = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    value = parse_duration(text)
     if not 1 <= value <= 3600:
-        raise argparse.ArgumentTypeError("must be from 1 s to 1 h")
+        raise ValueError("must be from 1 s to 1 h")
     return value

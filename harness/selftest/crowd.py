@@ -21,11 +21,12 @@ from harness.corpus import Corpus, load_corpus
 from harness.descriptors import allow_descriptors
 from harness.garbage import Sweeper
 from harness.health import HealthMonitor
-from harness.options import Workload, parse_workload
+from harness.options import parse_workload
 from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity
 from harness.selftest.scenes import BUFFER_S
 from harness.sinks.rundir import RunDirectory
+from harness.workload import Workload
 
 __all__ = ["Job", "Part"]
 

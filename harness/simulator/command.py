@@ -24,6 +24,7 @@ from harness.simulator.profiles import load_profile, shipped_profiles
 from harness.simulator.server import Server
 from harness.simulator.settings import Settings
 from harness.simulator.truth import TruthLog
+from harness.values import argument, whole
 
 __all__ = ["add_arguments", "run"]
 
@@ -69,7 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_server_options(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--host", default="127.0.0.1", help="Address to listen on (default: 127.0.0.1)")
-    add("--port", type=_port, default=8765, help="Port; 0 takes any free one (default: 8765)")
+    add(
+        "--port",
+        type=argument(whole(0, 65535)),
+        default=8765,
+        help="Port; 0 takes any free one (default: 8765)",
+    )
     add(
         "--api-key",
         metavar="KEY",
@@ -179,10 +185,3 @@ def _truth_log(path: Path | None) -> TruthLog | None:
         return TruthLog(path) if path else None
     except OSError as error:
         raise CommandError(f"can't write {path}: {error.strerror}") from None
-
-
-def _port(text: str) -> int:
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 65535")
-    return value

@@ -11,6 +11,7 @@ import msgspec
 
 from harness.durations import parse_duration
 from harness.realtime.events import SERVER_EVENTS
+from harness.values import parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,6 @@ __all__ = [
     "Faults",
     "Scope",
     "parse_fault",
-    "parse_share",
 ]
 
 EVENT = "EVENT"  # in place of choices: any event of the server, or * for all
@@ -114,24 +114,6 @@ def parse_fault(text: str) -> Fault:
         known = ", ".join(FAULTS)
         raise ValueError(f"{text!r} is no fault: write NAME=RATE, NAME one of {known}")
     return Fault(name, _detail(kind, detail), parse_share(rate))
-
-
-def parse_share(text: str) -> float:
-    """
-    The share of ``0.02`` or ``2%``.
-
-    Raises:
-        ValueError: If it is none.
-
-    """
-    number, percent, rest = text.strip().partition("%")
-    try:
-        value = float(number) / (100 if percent else 1)
-    except ValueError:
-        value = -1.0
-    if rest or not 0 <= value <= 1:
-        raise ValueError(f"{text!r} is no share: write it like 0.02 or 2%")
-    return value
 
 
 def _detail(kind: FaultKind, detail: str) -> str:

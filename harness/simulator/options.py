@@ -12,9 +12,10 @@ import msgspec
 
 from harness.durations import parse_distribution, parse_duration
 from harness.errors import CommandError
-from harness.simulator.faults import Faults, parse_fault, parse_share
+from harness.simulator.faults import Faults, parse_fault
 from harness.simulator.phrases import SOUNDS
 from harness.simulator.settings import Settings
+from harness.values import longer_than, number, parse_share, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,16 +39,6 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         return self.flag.removeprefix("--").replace("-", "_")
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text) if text.isdecimal() else -1
-        if not low <= value <= high:
-            raise ValueError(f"{text!r} is no whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -58,7 +49,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 def _speed(text: str) -> float:
-    value = _float(text)
+    value = number(text)
     if math.isinf(value):
         return 0.0
     if not 0 <= value <= 1000:
@@ -66,21 +57,8 @@ def _speed(text: str) -> float:
     return value
 
 
-def _lasting(text: str) -> float:
-    if not (seconds := parse_duration(text)):
-        raise ValueError("a session lasts longer than 0")
-    return seconds
-
-
 def _per_minute(text: str) -> float:
     return parse_duration(text.strip().removesuffix("/min"))
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 # fmt: off
@@ -90,8 +68,8 @@ GROUPS = {
         Option(flag="--drift", parse=_per_minute, metavar="TIME", shown="0ms/min", help="What the first audio takes longer in each minute of a session"),
         Option(flag="--answer", parse=parse_distribution, metavar="DIST", shown="whole sentences", help="Length of the answers' audio, cut or repeated"),
         Option(flag="--answer-audio", parse=_one_of(*SOUNDS), metavar="SOUND", shown="speech", help="What answers sound like: speech, tone (heard from its first sample) or silence"),
-        Option(flag="--delta-ms", parse=_whole(10, 2000), metavar="MS", shown="100", help="Audio per delta, milliseconds"),
-        Option(flag="--silence-ms", parse=_whole(0, 5000), metavar="MS", shown="0", help="Silence at the start of each answer, milliseconds"),
+        Option(flag="--delta-ms", parse=whole(10, 2000), metavar="MS", shown="100", help="Audio per delta, milliseconds"),
+        Option(flag="--silence-ms", parse=whole(0, 5000), metavar="MS", shown="0", help="Silence at the start of each answer, milliseconds"),
         Option(flag="--speed", parse=_speed, metavar="X", shown="4", help="Speed of generation: 1 is as fast as it is played, 0 is all at once"),
         Option(flag="--jitter", parse=parse_distribution, metavar="DIST", shown="0ms", help="By which each delta after the first is late"),
         Option(flag="--stall-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of answers that stall once"),
@@ -99,7 +77,7 @@ GROUPS = {
     ),
     "Tools, in sessions that have some": (
         Option(flag="--tool-rate", parse=parse_share, metavar="SHARE", shown="0.5", help="Share of turns that call a tool, when the session has tools"),
-        Option(flag="--tool-calls", parse=_whole(1, 100), metavar="N", shown="1", help="How many tools such a turn calls at once: from 1 to N; but one in a session with parallel_tool_calls false"),
+        Option(flag="--tool-calls", parse=whole(1, 100), metavar="N", shown="1", help="How many tools such a turn calls at once: from 1 to N; but one in a session with parallel_tool_calls false"),
         Option(flag="--filler-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of tool calls before which something short is said, such as 'Let me see.'"),
     ),
     "MCP servers, in sessions that have some": (
@@ -107,18 +85,18 @@ GROUPS = {
         Option(flag="--mcp-failure-rate", parse=parse_share, metavar="SHARE", shown="0", help="Share of these that fail"),
     ),
     "What it can carry": (
-        Option(flag="--capacity", parse=_whole(0, 100_000), metavar="N", shown="0", help="Responses made at a time: the others wait their turn; 0 is any number"),
-        Option(flag="--requests-per-minute", parse=_whole(0, 10**9), metavar="N", shown="0", help="Responses in a minute, of all sessions; beyond it they fail as rate limited"),
-        Option(flag="--tokens-per-minute", parse=_whole(0, 10**12), metavar="N", shown="0", help="Tokens in a minute, of all sessions; likewise"),
-        Option(flag="--max-sessions", parse=_whole(0, 10**6), metavar="N", shown="0", help="Sessions open at a time; 0 is any number"),
+        Option(flag="--capacity", parse=whole(0, 100_000), metavar="N", shown="0", help="Responses made at a time: the others wait their turn; 0 is any number"),
+        Option(flag="--requests-per-minute", parse=whole(0, 10**9), metavar="N", shown="0", help="Responses in a minute, of all sessions; beyond it they fail as rate limited"),
+        Option(flag="--tokens-per-minute", parse=whole(0, 10**12), metavar="N", shown="0", help="Tokens in a minute, of all sessions; likewise"),
+        Option(flag="--max-sessions", parse=whole(0, 10**6), metavar="N", shown="0", help="Sessions open at a time; 0 is any number"),
         Option(flag="--when-full", parse=_one_of("reject", "429"), metavar="HOW", shown="reject", help="How a session beyond that is refused: 'reject' after the upgrade, 429 at the handshake"),
-        Option(flag="--session-cap", parse=_lasting, metavar="TIME", shown="60m", help="How long a session lasts at most; then it expires"),
+        Option(flag="--session-cap", parse=longer_than(0), metavar="TIME", shown="60m", help="How long a session lasts at most; then it expires"),
     ),
     "What goes wrong, and what it speaks": (
         Option(flag="--fault", parse=parse_fault, repeat=True, metavar="FAULT", shown="none", help="What goes wrong, and how often: 'refuse:429=2%', 'drop:response.done=1%'; repeatable; --list-faults names all"),
         Option(flag="--beta", parse=_one_of("asked", "always", "refused"), metavar="WHEN", shown="asked", help="When the beta's event names and shapes are spoken: if a client asks for them (OpenAI-Beta header, Azure's preview path), always, or never: who asks is refused, as by OpenAI now"),
         Option(flag="--model", repeat=True, metavar="NAME", shown="any", help="A model that exists; repeatable; all others are then refused"),
-        Option(flag="--seed", parse=_whole(0, 2**63), metavar="N", shown="1", help="Same seed: same answers, same faults"),
+        Option(flag="--seed", parse=whole(0, 2**63), metavar="N", shown="1", help="Same seed: same answers, same faults"),
     ),
 }
 """One row an option, by what it is about."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from harness.options import Workload
 from harness.outlook import Outlook, Outlooks
 from harness.slo import parse_slo
 from harness.swarm.headline import Row
 from harness.swarm.onlookers import Onlookers
+from harness.workload import Workload
 
 __all__ = ["Audience", "Searching"]
 

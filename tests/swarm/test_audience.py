@@ -3,10 +3,10 @@ from types import SimpleNamespace
 import pytest
 from rundirs import ANCHOR, EPOCH, S, answered, session, silent
 
-from harness.options import Workload
 from harness.records import encode
 from harness.swarm.audience import Audience
 from harness.swarm.onlookers import Onlookers
+from harness.workload import Workload
 
 
 def audience(stop=lambda reason: None, shape=None):

@@ -43,7 +43,7 @@ def test_the_environment_sets_what_the_command_line_does_not(parse):
     ("arguments", "said"),
     [
         (("--frame-ms", "5"), "argument --frame-ms: must be a whole number from 10 to 200"),
-        (("--tool-rate", "2"), "argument --tool-rate: must be a share from 0 to 1"),
+        (("--tool-rate", "2"), "argument --tool-rate: '2' is no share: write it like 0.02 or 2%"),
         (("--pause", "soon"), "argument --pause: 'soon' is no duration"),
         (("--timeout-stall", "0"), "argument --timeout-stall: must be longer than 0"),
         (("--slo", "speed<1"), "argument --slo: 'speed<1' is no objective"),
