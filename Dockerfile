@@ -2,7 +2,7 @@
 #
 #   docker build -t realtime-harness .
 #   docker run --rm -p 127.0.0.1:8089:8089 realtime-harness
-FROM python:3.11.13-slim-bookworm AS build
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1 AS build
 
 WORKDIR /src
 COPY requirements.txt ./
@@ -19,7 +19,7 @@ COPY harness harness
 COPY locustfiles locustfiles
 RUN uv pip install --no-cache --python /venv --no-deps --build-constraint requirements.txt .
 
-FROM python:3.11.13-slim-bookworm
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 
 # The number, not the name, tells Kubernetes that it is not root.
 RUN groupadd --gid 10001 harness \

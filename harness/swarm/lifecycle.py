@@ -49,6 +49,8 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
     environment.realtime = station
     station.prepare()
     _handle_ctrl_c(station)
+    if isinstance(station, WorkerStation) and not environment.parsed_options.processes:
+        gevent.signal_handler(signal.SIGTERM, station.terminate)
     if isinstance(station, FrontStation) and environment.shape_class is not None:
         # Without a web UI, Locust listens to SIGTERM only when the shape is over.
         gevent.signal_handler(signal.SIGTERM, station.terminate)

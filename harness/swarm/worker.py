@@ -3,6 +3,7 @@
 import socket
 import time
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import gevent
@@ -44,6 +45,7 @@ LOOK = 0.25  # seconds between looks for a heartbeat of the master
 LATE = 2.0  # seconds between two of them: this process itself did not run
 CONFIRM_LIMIT = 5.0  # seconds to wait until the master has the last records, before leaving
 TELL = 0.5  # seconds between counts of users
+TERMINATED = 128 + SIGTERM  # to a Kubernetes Job, 0 would be a worker that needs no replacement
 
 
 class WorkerStation(Station):
@@ -211,6 +213,11 @@ class WorkerStation(Station):
             )
         if self._server is not None:
             self._server.stop()
+
+    def terminate(self) -> None:
+        """SIGTERM, not the master's word: this worker's part is not done, its exit code says so."""
+        if self.environment.process_exit_code is None:
+            self.environment.process_exit_code = TERMINATED
 
     def _is_free(self) -> bool:
         """Whether nothing is to be waited for: all is delivered, or nobody listens any more."""

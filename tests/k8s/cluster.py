@@ -30,6 +30,8 @@ def main():
 
 def start(name, asked):
     pod = asked["pods"][name]
+    for command in pod.get("first", ()):
+        subprocess.run(command, env=pod["env"], check=True, timeout=60)
     log = (Path(asked["folder"]) / f"{name}.log").open("wb")
     found = subprocess.Popen(
         pod["command"], env=pod["env"], cwd=asked["cwd"], stdout=log, stderr=subprocess.STDOUT

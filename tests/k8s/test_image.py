@@ -12,6 +12,7 @@ from scraping import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DIGEST = "sha256:[0-9a-f]{64}"
 HADOLINT = Path(sys.executable).with_name("hadolint")
 
 
@@ -27,7 +28,8 @@ def test_bases_are_slim_and_pinned():
 
     assert bases
     for base in bases:
-        assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", base)
+        assert re.fullmatch(rf"python:3\.11\.\d+-slim-\w+@{DIGEST}", base)
+    assert len(set(bases)) == 1
 
 
 def test_the_image_runs_as_the_user_that_manifests_name():
@@ -87,7 +89,7 @@ def test_the_version_is_that_of_manifests():
 
 def test_images_of_others_are_pinned():
     for name in ("prometheus", "grafana"):
-        assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+", COMPOSE["services"][name]["image"])
+        assert re.fullmatch(rf"[\w/]+:v?\d+\.\d+\.\d+@{DIGEST}", COMPOSE["services"][name]["image"])
 
 
 def test_what_compose_mounts_is_there():
@@ -110,6 +112,22 @@ def test_services_call_each_other_by_names_and_ports_that_exist():
     assert "--host=ws://simulator:8765" in services["locust"]["command"]
     assert services["simulator"]["command"][-4:-2] == ["--port", "8765"]
     assert "--master-host=locust" in services["worker"]["command"]
+
+
+def test_the_simulator_answers_before_anybody_calls_it():
+    services = COMPOSE["services"]
+    test = services["simulator"]["healthcheck"]["test"]
+
+    assert test[:3] == ["CMD", "python", "-c"]
+    assert "http://127.0.0.1:8765/healthz" in test[3]
+    assert services["locust"]["depends_on"]["simulator"] == {"condition": "service_healthy"}
+
+
+def test_a_test_begins_with_all_workers():
+    services = COMPOSE["services"]
+    workers = services["worker"]["deploy"]["replicas"]
+
+    assert f"--expect-workers={workers}" in services["locust"]["command"]
 
 
 def test_ports_are_open_to_this_machine_only():

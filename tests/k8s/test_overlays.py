@@ -76,7 +76,7 @@ def test_pods_keep_to_the_restricted_pod_security_standard(overlay):
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["automountServiceAccountToken"] is False
         assert pod["enableServiceLinks"] is False
-        for container in pod["containers"]:
+        for container in (*pod["containers"], *pod.get("initContainers", ())):
             security = container["securityContext"]
             assert security["allowPrivilegeEscalation"] is False
             assert security["readOnlyRootFilesystem"] is True
@@ -106,6 +106,28 @@ def test_keys_come_from_secrets_and_only_to_those_who_dial(overlay):
                 assert "secretKeyRef" in variable["valueFrom"]
         given = environment(manifests, container, SECRETS)
         assert ("OPENAI_REALTIME_API_KEY" in given) == (name == "worker")
+
+
+@every_overlay
+def test_the_secret_may_hold_a_key_of_azure(overlay):
+    azure = {("api-key", "AZURE_OPENAI_API_KEY"): "az-test", **SECRETS}
+    manifests = rendered(overlay)
+
+    assert (
+        environment(manifests, containers(manifests)["worker"], azure)["AZURE_OPENAI_API_KEY"]
+        == "az-test"
+    )
+
+
+def test_a_worker_keeps_what_it_could_not_ship_where_it_may_write():
+    worker = containers(rendered("smoke"))["worker"]
+
+    assert "--run-dir=/tmp" in worker["args"]
+    assert "/tmp" in {mount["mountPath"] for mount in worker["volumeMounts"]}
+
+
+def test_callers_of_a_worker_that_left_a_soak_go_on_elsewhere():
+    assert "--enable-rebalancing" in containers(rendered("soak"))["master"]["args"]
 
 
 def test_without_its_key_no_worker_of_a_paid_target_starts():

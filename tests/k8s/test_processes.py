@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from manifests import containers, environment, find, needs_kubectl, rendered
+from manifests import pods as pod_specs
 from scraping import ROOT
 
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork")
@@ -59,6 +60,8 @@ def smoke(tmp_path_factory):
             "command": [mounted(word, folder) for word in command],
             "env": {key: mounted(value, folder) for key, value in variables.items()},
         }
+        if waits := pod_specs(manifests)[name].get("initContainers"):
+            pod["first"] = [wait["command"] for wait in waits]
         if probe := container.get("readinessProbe"):
             ports = {port["name"]: port["containerPort"] for port in container["ports"]}
             pod["ready"] = ports[probe["tcpSocket"]["port"]]
