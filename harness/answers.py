@@ -110,12 +110,14 @@ class Answers(Attribution):
         track.bytes += len(data)
         whole = self.format.nanoseconds(track.bytes)
         duration = whole - track.ns
-        track.ns = whole
+        since = at if track.delta_at is None else track.delta_at
+        track.ns, track.delta_at = whole, at
         self.audio_received_ns += duration
         if o.closed:
             self.stale_ns += duration
             return False
         o.received += duration
+        o.receiving += at - since
         if track.role is Role.PREMATURE:
             return False
         o.last_delta, o.last_delta_slack = at, uncertainty

@@ -125,10 +125,8 @@ def _interrupt_stop(turn: Turn) -> float | None:
 
 
 def _rtf(turn: Turn) -> float | None:
-    first, last = turn.marks.get("first_audio"), turn.marks.get("last_delta")
-    if first is None or last is None or turn.audio_received_s <= 0:
-        return None
-    return (last - first) / NS / turn.audio_received_s
+    received = turn.audio_received_s
+    return turn.receiving_s / received if received > 0 else None
 
 
 TURN_METRICS = (
@@ -214,7 +212,7 @@ TURN_FIGURES = (
         name="rtf",
         unit="",
         help="Real-time factor: under 1 an answer comes faster than it plays.",
-        origin="first to last audio delta received / seconds of audio received",
+        origin="first to last audio delta of each response received, added up / seconds of audio received",
         value=_rtf,
     ),
     Metric(

@@ -41,8 +41,8 @@ class Track:
     """One response on its way."""
 
     __slots__ = (
-        *("bytes", "call_at", "created_at", "first_audio_at", "id", "in_text", "ns", "odd"),
-        *("open", "role", "transcript"),
+        *("bytes", "call_at", "created_at", "delta_at", "first_audio_at", "id", "in_text", "ns"),
+        *("odd", "open", "role", "transcript"),
     )
 
     def __init__(self, response_id: str, open_turn: "OpenTurn", role: Role, at: int) -> None:
@@ -51,6 +51,7 @@ class Track:
         self.role = role
         self.created_at = at
         self.first_audio_at: int | None = None
+        self.delta_at: int | None = None  # its last audio, heard or not
         self.call_at: int | None = None
         self.in_text = False  # it answers in text, not in audio
         self.bytes = 0
@@ -70,8 +71,8 @@ class OpenTurn:
     __slots__ = (
         *("answer", "arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
         *("heard_from", "interrupted_at", "items", "last_delta", "last_delta_slack", "loops"),
-        *("output_at", "playback", "premature", "received", "rounds", "speech_end", "texts"),
-        *("tracks", "turn", "vad"),
+        *("output_at", "playback", "premature", "received", "receiving", "rounds", "speech_end"),
+        *("texts", "tracks", "turn", "vad"),
     )
 
     def __init__(self, turn: Turn, playback: Playback, *, vad: bool) -> None:
@@ -95,6 +96,7 @@ class OpenTurn:
         self.last_delta: int | None = None
         self.last_delta_slack = 0  # nanoseconds by which that may be too late
         self.received = 0  # nanoseconds of audio, heard or not
+        self.receiving = 0  # nanoseconds it took, from the first to the last of each response
         self.items: list[tuple[str, int, int]] = []  # item, content index, its start in the audio
         self.heard_from: int | None = None  # position in the audio of the first audible sample
         self.texts: list[str] = []
@@ -266,7 +268,7 @@ class OpenTurn:
         turn.phase, turn.code, turn.message = phase, code, self._message()
         marks = turn.marks
         marks["last_delta"] = self.last_delta
-        if self.last_delta_slack and self.interrupted_at is not None:  # else only rtf looks at it
+        if self.last_delta_slack and self.interrupted_at is not None:  # else nothing depends on it
             turn.uncertainty["last_delta"] = self.last_delta_slack
         self._forget_unheard()
         if playback.received:

@@ -182,6 +182,7 @@ class Turn(msgspec.Struct, kw_only=True):
     own_delay_s: float = 0.0  # time our own tools took
     audio_sent_s: float = 0.0
     audio_received_s: float = 0.0
+    receiving_s: float = 0.0  # that took: first to last audio delta of each response, added up
     audio_heard_s: float = 0.0
     overtalk_s: float = 0.0  # received after the caller began to talk over it
     leaked_s: float = 0.0  # received after response.cancel was written

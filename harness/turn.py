@@ -172,7 +172,7 @@ class TurnRecorder(Answers):
         for track in self._tracks.values():
             if track.open is o and track not in o.tracks:
                 track.open = OVER
-        o.turn.audio_received_s = o.received / 1e9
+        o.turn.audio_received_s, o.turn.receiving_s = o.received / 1e9, o.receiving / 1e9
         self.finished.append(o.close(outcome, phase, code, self.limits, now))
 
     # What the caller asks.

@@ -59,6 +59,7 @@ def answered(start=0.0, ttfa=0.3, *, outcome=Outcome.COMPLETED, marks=None, **mo
         answer_limits_s=10.0,
         audio_sent_s=2.0,
         audio_received_s=2.0,
+        receiving_s=1.0,
         audio_heard_s=2.0,
         **more,
     )

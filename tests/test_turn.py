@@ -136,6 +136,35 @@ def test_rtf_is_the_time_to_receive_over_the_audio_received():
     assert turn.metrics["rtf"] == pytest.approx(0.25)
 
 
+def test_rtf_leaves_out_the_time_in_which_tools_run():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(300)), (500, audio(300)), (600, calls("look_up")))
+    script.hear((650, arguments()), (700, done()))
+    script.answer_tools(5700)
+    script.hear((5900, created("r2")), (6000, audio(200, response="r2")))
+    script.hear((6100, audio(200, response="r2")), (6200, done("r2")))
+    (turn,) = script.until(20_000)
+
+    # Audio of 1 s came within 400-500 and 6000-6100 ms.
+    assert turn.metrics["rtf"] == pytest.approx(0.2)
+
+
+def test_rtf_counts_the_time_of_a_response_too_early_with_its_audio():
+    script = Script(vad=True)
+    turn = script.recorder.begin(Kind.SPEECH, due=0, at=0)
+    script.hear((500, STOPPED), (600, created()), (700, audio(200)), (800, audio(200)))
+    script.hear((900, done("r1", "cancelled")))
+    script.recorder.spoken(turn, ms(2000), 2.0)
+    script.hear((2300, STOPPED), (2400, created("r2")), (2500, audio(400, response="r2")))
+    script.hear((2600, audio(400, response="r2")), (2700, done("r2")))
+    (turn,) = script.until(20_000)
+
+    assert Flag.PREMATURE in turn.flags
+    assert turn.audio_received_s == pytest.approx(1.2)
+    assert turn.metrics["rtf"] == pytest.approx(0.2 / 1.2)
+
+
 # What belongs to whom.
 
 
