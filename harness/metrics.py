@@ -8,6 +8,7 @@ import msgspec
 from harness.records import LAG_BUCKETS, Flag, Kind, Turn
 
 __all__ = [
+    "DEAD_AIR_S",
     "LATENCY_BUCKETS",
     "LISTENING_METRICS",
     "METRICS",
@@ -22,7 +23,9 @@ __all__ = [
 ]
 
 NS = 1_000_000_000
+
 DEAD_AIR_S = 1.5
+"""Seconds of silence inside an answer after which callers ask whether anyone is there."""
 
 LATENCY_BUCKETS = (
     *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),

@@ -204,6 +204,9 @@ def _value(objective: Objective, summary: Mapping[str, Any]) -> Any:
     if metric == "audio_gaps":
         return summary.get("audio_gaps", {}).get("per_minute")
     total = summary.get(metric, 0)
+    if metric == "sessions":
+        # How one went whose end was never recorded, as of a lost worker, nobody knows.
+        total = sum(summary.get("session_outcomes", {}).values())
     if not total:
         return None
     n = _count(metric, statistic, summary)

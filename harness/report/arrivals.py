@@ -20,7 +20,9 @@ def arrivals(run: Run) -> dict[str, Any] | None:
     """
     told = run.meta.get("arrivals")
     told = told if isinstance(told, dict) else {}
-    wanted = run.sessions[run.sessions["arrival"] > 0]
+    # A worker that was cut off may have begun a call that was handed out again.
+    wanted = run.sessions[run.sessions["arrival"] > 0].sort_values("t", kind="stable")
+    wanted = wanted.drop_duplicates("arrival")
     if not told and wanted.empty:
         return None
     waits = wanted["wait_s"].to_numpy()

@@ -6,19 +6,15 @@ import pandas as pd
 from harness.report.load import Run
 from harness.report.sessions import STEP_COLUMNS
 
-__all__ = ["concurrency_of", "open_at", "open_sessions"]
+__all__ = ["concurrency_of", "open_at", "open_sessions", "open_spans"]
 
 
-def open_sessions(run: Run) -> pd.DataFrame:
+def open_spans(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """
-    The number of open sessions after each change.
+    When each session that was ever open began and ended, in seconds.
 
     A session is open from dialling until it was over; one that was refused never was. One whose
     end is not recorded, as of a killed worker, counts until the last its worker recorded.
-
-    Returns:
-        ``t`` ascending, in seconds, each instant once, and ``sessions`` from then on.
-
     """
     sessions = run.sessions
     upgraded = sessions[STEP_COLUMNS["upgrade"]].notna()
@@ -26,10 +22,20 @@ def open_sessions(run: Run) -> pd.DataFrame:
         upgraded | ~sessions["ended"] | (sessions["outcome"] == "ended"), ["worker", "t", "t_end"]
     ]
     lost = opened["t_end"].isna()
-    starts = np.sort(opened["t"].to_numpy(dtype=float))
     ends = opened["t_end"].to_numpy(dtype=float, copy=True)
     ends[lost] = opened.loc[lost, "worker"].astype(str).map(run.last_heard)
-    ends.sort()
+    return opened["t"].to_numpy(dtype=float), ends
+
+
+def open_sessions(run: Run) -> pd.DataFrame:
+    """
+    The number of open sessions after each change.
+
+    Returns:
+        ``t`` ascending, in seconds, each instant once, and ``sessions`` from then on.
+
+    """
+    starts, ends = (np.sort(each) for each in open_spans(run))
     instants = np.unique(np.concatenate([starts, ends]))
     begun, over = (np.searchsorted(each, instants, side="right") for each in (starts, ends))
     return pd.DataFrame({"t": instants, "sessions": begun - over})

@@ -1,4 +1,4 @@
-"""What a run says beyond its latencies: listening, interruptions, limits met, money, scenarios."""
+"""What a run says beyond its latencies: listening, interruptions, limits met, scenarios."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +10,11 @@ from harness.metrics import TURN_FIGURES, TURN_METRICS
 from harness.realtime.codes import RATE_LIMIT_CODES, http_code
 from harness.records import TURN_FAILURES, Flag, Outcome
 from harness.report.load import Run
-from harness.report.sessions import TOKEN_COLUMNS
 from harness.report.stats import Sample, figures, is_unanswered, sample_columns, take_sample
 
-__all__ = ["heard", "interruptions", "listening", "rate_limits", "scenarios", "spending"]
+__all__ = ["heard", "interruptions", "listening", "rate_limits", "scenarios"]
 
 LIMITED = [*RATE_LIMIT_CODES, http_code(429)]
-GOOD = [Outcome.COMPLETED.value, Outcome.CANCELLED.value]
 TTFA = next(metric for metric in TURN_METRICS if metric.name == "ttfa")
 
 
@@ -67,23 +65,6 @@ def rate_limits(run: Run, concurrency: "pd.Series[float]") -> dict[str, Any]:
         "from_s": min(begun, default=None),
         "concurrency": int(concurrency.iloc[turns.index[0]]) if len(turns) else None,
         "ramp_delay_s": run.meta.get("ramp_delay_s") or 0.0,
-    }
-
-
-def spending(run: Run, usd: float | None) -> dict[str, Any]:
-    """What the run used and cost, and by turn and minute; good minutes as in ``RUN_FIGURES``."""
-    used = {kind: int(run.sessions[column].sum()) for kind, column in TOKEN_COLUMNS.items()}
-    good = run.turns["outcome"].isin(GOOD)
-    lengths = run.sessions["t_end"].fillna(run.duration_s) - run.sessions["t"]
-    whole = {
-        "per_turn": float(len(run.turns)),
-        "per_session_minute": float(lengths.sum()) / 60,
-        "per_good_minute": float(run.turns.loc[good, "audio_heard_s"].sum()) / 60,
-    }
-    return {
-        "usd": usd,
-        "tokens": {kind: n for kind, n in used.items() if n},
-        **{name: usd / n if usd is not None and n else None for name, n in whole.items()},
     }
 
 

@@ -113,7 +113,8 @@ def side_of(run: Run, units: Units) -> Side:
     samples = {m.name: take_sample(run.turns, m, units.turns) for m in TURN_METRICS}
     kept = {name: s for name, s in samples.items() if s.count >= FEWEST_TURNS and enough_units(s)}
     counts = {name: sample.count for name, sample in kept.items()}
-    counts |= {"turns": len(run.turns), "sessions": len(run.sessions), "audio_gaps": len(run.turns)}
+    ended = int(run.sessions["outcome"].notna().sum())
+    counts |= {"turns": len(run.turns), "sessions": ended, "audio_gaps": len(run.turns)}
     return Side(units.number, kept, _ratios(run, units, kept), counts)
 
 

@@ -123,8 +123,10 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     health_lines = Lines(path / FILES[2], Health, progress)
     rounded = _bytes_of(turn_lines.path) > EXACT_BYTES
     seconds: Seconds = np.float32 if rounded else np.float64
-    turns, gaps, tools = _read_turns(turn_lines, seconds)
+    # A run may still be at it. A session is recorded after its turns: read after them, it would
+    # count some that were recorded meanwhile, and they would be held for lost.
     sessions = session_frame(session_lines.chunks(), seconds)
+    turns, gaps, tools = _read_turns(turn_lines, seconds)
     health = [row for rows in health_lines.chunks() for row in rows]
 
     clocks = Clocks(meta.get("anchors") or {})

@@ -1,7 +1,7 @@
 """Directories of one run as one: the master's, and what workers kept that it never got."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -107,8 +107,8 @@ def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     The first's, with the anchors of all.
 
-    A worker is no longer lost if it kept everything to its last record. Of a run whose master was
-    lost, every worker is that left nothing.
+    A worker is no longer lost, nor was it ever, if it kept everything to its last record. Of a run
+    whose master was lost, every worker is that left nothing.
     """
     first, *kept = metas
     anchors: dict[str, Any] = {}
@@ -118,9 +118,17 @@ def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
     lost = first.get("lost_workers") or []
     if first.get("state") == "running":
         lost = sorted(anchors)
+    lost = [worker for worker in lost if worker not in whole]
     return {
         **first,
         "anchors": anchors,
-        "lost_workers": [worker for worker in lost if worker not in whole],
+        "lost_workers": lost,
+        "roll": [entry for entry in first.get("roll") or [] if not _is_found(entry, whole)],
         "merged": [meta.get("worker") or "master" for meta in metas],
     }
+
+
+def _is_found(entry: Any, whole: Collection[Any]) -> bool:
+    """Whether an entry of the roll says that a worker's last records never came, and they did."""
+    lost = isinstance(entry, Mapping) and entry.get("change") == "lost"
+    return lost and entry.get("worker") in whole

@@ -98,7 +98,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         _tile("failed turns", words.share(failed, turns), note=f"{failed} turns"),
         _tile("sessions", words.count(summary["sessions"])),
         _tile("most at once", words.count(summary["max_concurrency"])),
-        *([] if cost is None else [_tile("cost", words.usd(cost))]),
+        *([] if cost is None else [_tile("cost", words.cost(summary))]),
     ]
 
 

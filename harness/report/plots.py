@@ -138,7 +138,7 @@ def _concurrency(run: Run) -> Any:
     if steps.empty:
         return None
     return (
-        alt.Chart(_thinned(steps, run.duration_s))
+        alt.Chart(series.thin_steps(steps, run.duration_s))
         .mark_area(interpolate="step-after", opacity=0.6, line=True)
         .encode(
             _time(run),
@@ -147,14 +147,6 @@ def _concurrency(run: Run) -> Any:
         )
         .properties(width="container", height=110)
     )
-
-
-def _thinned(steps: pd.DataFrame, duration_s: float, points: int = 600) -> pd.DataFrame:
-    """The largest number of each small span, where there are more changes than pixels."""
-    if len(steps) <= points:
-        return steps
-    span = duration_s / points
-    return steps.groupby((steps["t"] // span) * span)["sessions"].max().reset_index()
 
 
 def _outcomes(run: Run) -> Any:

@@ -26,6 +26,7 @@ MARKS_READ = ("commit", "detected", "first_audio", "answer_audio")
 """Marks whose presence counts: where a metric starts, and whether audio came."""
 
 NO_TAGS = msgspec.Raw(b"{}")
+NO_USAGE = msgspec.Raw(b"null")
 
 OTHER_METRICS = tuple(m.name for m in TURN_FIGURES)
 
@@ -76,6 +77,7 @@ class TurnRow(msgspec.Struct, gc=False):
     audio_received_s: float = 0.0
     audio_heard_s: float = 0.0
     tools: list[ToolCall] = []
+    usage: msgspec.Raw = NO_USAGE
     cost_usd: float | None = None
     flags: list[str] = []
     session_age_s: float = 0.0
@@ -84,6 +86,11 @@ class TurnRow(msgspec.Struct, gc=False):
     def at(self) -> int:
         """When it began, ns of its worker's clock."""
         return self.due_at if self.written_at is None else self.written_at
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether it used something that no price is known for."""
+        return self.cost_usd is None and bytes(self.usage) not in (b"null", b"{}")
 
 
 WORDS = ("worker", "scenario", "model", "kind", "outcome", "phase", "code")
@@ -111,8 +118,8 @@ def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Colu
 
     ``at`` is when it began, ns of its worker's clock; a column for each flag, and ``has_…`` for
     each mark of ``MARKS_READ``, hold whether it has them; ``has_tools`` whether it called any;
-    ``audio`` whether it was to be answered in audio; ``gaps`` how many silences are inside its
-    answer.
+    ``audio`` whether it was to be answered in audio; ``unpriced`` as in ``TurnRow``; ``gaps`` how
+    many silences are inside its answer.
 
     Args:
         rows: As read.
@@ -129,6 +136,7 @@ def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Colu
             for mark in MARKS_READ
         },
         "audio": np.array([row.audio for row in rows], dtype=bool),
+        "unpriced": np.array([row.unpriced for row in rows], dtype=bool),
         "gaps": np.array([len(row.gaps) for row in rows], dtype=np.int32),
         "has_tools": np.array([bool(row.tools) for row in rows], dtype=bool),
         **{

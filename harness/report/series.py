@@ -14,6 +14,7 @@ __all__ = [
     "outcomes_over_time",
     "over_time",
     "scatter",
+    "thin_steps",
     "waterfall",
 ]
 
@@ -154,3 +155,18 @@ def waterfall(turns: pd.DataFrame) -> pd.DataFrame:
             if seconds > 0:
                 rows.append((group, name, order, float(seconds)))
     return pd.DataFrame(rows, columns=["group", "segment", "order", "seconds"])
+
+
+def thin_steps(steps: pd.DataFrame, duration_s: float, spans: int = 600) -> pd.DataFrame:
+    """
+    ``open_sessions`` with as many changes as pixels can show.
+
+    Of each span of time the largest number stays, and the last: that is what lasts on after it.
+    """
+    if len(steps) <= spans:
+        return steps
+    width = duration_s / spans
+    begin = steps["t"] // width * width
+    largest = steps.groupby(begin)["sessions"].max().reset_index()
+    last = steps[~begin.duplicated(keep="last")]
+    return pd.concat([largest, last]).sort_values("t", kind="stable", ignore_index=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
+from harness.metrics import DEAD_AIR_S, LISTENING_METRICS, SEGMENTS, TURN_METRICS
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
 from harness.report.arrivals import arrivals
 from harness.report.capacity import capacity_of, searched_objectives, while_it_held
@@ -20,7 +20,6 @@ from harness.report.conversation import (
     listening,
     rate_limits,
     scenarios,
-    spending,
 )
 from harness.report.findings import findings
 from harness.report.load import Run
@@ -30,6 +29,7 @@ from harness.report.roll import roll_call
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.scorecard import scorecard
 from harness.report.sessions import STEP_COLUMNS
+from harness.report.spending import cost_of, spending
 from harness.report.stats import (
     PERCENTILES,
     Sample,
@@ -76,7 +76,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
 
     """
     objectives = objectives_of(run) if objectives is None else objectives
-    concurrency, cost = concurrency_of(run), _cost(run)
+    concurrency, cost = concurrency_of(run), cost_of(run)
     summary = {
         "schema": 1,
         **_identity(run),
@@ -143,9 +143,21 @@ def _identity(run: Run) -> dict[str, Any]:
     return {
         "run": str(run.meta.get("run") or run.path.resolve().name),
         "target": run.meta.get("target"),
-        "started": datetime.fromtimestamp(run.start_ns / 1e9, UTC).isoformat(timespec="seconds"),
+        "started": _started(run),
         "duration_s": run.duration_s,
     }
+
+
+def _started(run: Run) -> str | None:
+    """UTC, to the second; where no clock places a record, when the run says that it began."""
+    if run.start_ns > 0:
+        began = datetime.fromtimestamp(run.start_ns / 1e9, UTC)
+    else:
+        try:
+            began = datetime.fromisoformat(str(run.meta.get("started_at"))).astimezone(UTC)
+        except ValueError:
+            return None
+    return began.isoformat(timespec="seconds")
 
 
 def _trust(run: Run) -> dict[str, Any]:
@@ -231,7 +243,7 @@ def _audio_gaps(run: Run) -> dict[str, Any]:
         "count": n,
         "seconds": float(run.gaps.sum()),
         "longest": float(run.gaps.max(initial=0.0)),
-        "dead_air": int((run.gaps > 1.5).sum()),
+        "dead_air": int((run.gaps > DEAD_AIR_S).sum()),
         "heard_s": heard,
         "per_minute": n / (heard / 60) if heard else None,
     }
@@ -275,16 +287,6 @@ def _tools(run: Run) -> list[dict[str, Any]]:
         }
         for name, calls in run.tools.groupby("name", observed=True)
     ]
-
-
-def _cost(run: Run) -> float | None:
-    """What sessions and turns cost, whichever says more; ``None`` where no price is known."""
-    priced = [
-        float(cost.sum())
-        for cost in (run.turns["cost_usd"], run.sessions["cost_usd"])
-        if cost.notna().any()
-    ]
-    return max(priced, default=None)
 
 
 def _plain(value: Any) -> Any:

@@ -57,6 +57,7 @@ def _templates() -> jinja2.Environment:
         "count": words.count,
         "span": words.span,
         "cell": words.cell,
+        "cost": words.cost,
         "usd": words.usd,
     }
     environment.globals |= {name: getattr(words, name) for name in SHARED}

@@ -38,7 +38,7 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
         table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), ends)
     if summary["cost_usd"] is not None:
         minute = words.usd(summary["spending"]["per_good_minute"])
-        table.add_row("cost", words.usd(summary["cost_usd"]), f"{minute} a good minute")
+        table.add_row("cost", words.cost(summary), f"{minute} a good minute")
     if summary["suspect"]:
         table.add_row("suspect", f"{words.count(summary['suspect'])} turns")
     if summary["damaged"]:

@@ -14,6 +14,7 @@ from harness.verdict import Facts, Level, reach_verdict
 __all__ = ["SLICE_S", "run_facts", "slice_verdicts", "worker_health"]
 
 SLICE_S = 10.0
+WHOLE_S = 0.5  # a line of less time, as the last one is, says little of the processor
 
 
 def run_facts(run: Run) -> Facts:
@@ -89,7 +90,9 @@ def _seen_over_target_s(run: Run) -> float:
 
 def slice_verdicts(run: Run) -> list[dict[str, Any]]:
     """The slices of ten seconds that are not VALID by their own facts, in order."""
-    lines = np.floor(run.health_t / SLICE_S).astype(int)
+    # A line is written at the end of its second, and belongs to where most of that lies.
+    middle = run.health_t - np.array([line.interval_s for line in run.health]) / 2
+    lines = np.floor(np.maximum(middle, 0) / SLICE_S).astype(int)
     by_slice: dict[int, list[Health]] = {}
     for number, line in zip(lines.tolist(), run.health, strict=True):
         by_slice.setdefault(number, []).append(line)
@@ -152,14 +155,20 @@ def _worker_row(
         "culprit": _culprit(lines),
         "starved_s": sum(line.starved_s for line in lines),
         "gc_s": sum(line.gc_s for line in lines),
-        "cpu_mean": float(np.mean([line.cpu for line in lines])) if lines else None,
-        "cpu_max": max((line.cpu for line in lines), default=None),
+        "cpu_mean": _mean_cpu(lines),
+        "cpu_max": max((line.cpu for line in lines if line.interval_s >= WHOLE_S), default=None),
         "rss_max_bytes": max((line.rss_bytes for line in lines), default=None),
         "queued_max_bytes": max((line.queued_bytes for line in lines), default=None),
         "descriptors_max": max((line.descriptors for line in lines), default=None),
         "sessions_max": max((line.sessions for line in lines), default=None),
         "internal_errors": sum(line.internal_errors for line in lines),
     }
+
+
+def _mean_cpu(lines: Sequence[Health]) -> float | None:
+    """The share of a core over the time of all lines together."""
+    whole = sum(line.interval_s for line in lines)
+    return sum(line.cpu * line.interval_s for line in lines) / whole if whole > 0 else None
 
 
 def _p99(lags: LagHistogram) -> float | None:

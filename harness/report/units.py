@@ -7,7 +7,7 @@ import pandas as pd
 from harness.report.concurrency import concurrency_of
 from harness.report.load import Run
 
-__all__ = ["MOST_UNITS", "Units", "call_units", "join_units", "load_varies", "units_of"]
+__all__ = ["CALL", "MOST_UNITS", "Units", "call_units", "join_units", "load_varies", "units_of"]
 
 CALL = ["worker", "caller", "call"]
 MOST_UNITS = 1000  # more are joined at random: the spread between joined ones tells the same

@@ -10,6 +10,7 @@ __all__ = [
     "between",
     "beyond",
     "cell",
+    "cost",
     "count",
     "difference",
     "interval",
@@ -88,11 +89,16 @@ def why(value: Any) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """``1.3 %``; small shares keep two figures."""
+    """``1.3 %``; small shares keep two figures, and what is not all is not told as ``100.0 %``."""
     if not whole:
         return MISSING
     percent = 100 * part / whole
-    return f"{percent:.2g} %" if 0 < percent < 1 else f"{percent:.1f} %"
+    if 0 < percent < 1:
+        return f"{percent:.2g} %"
+    if 99.95 <= percent < 100:
+        digits = 1 - math.floor(math.log10(100 - percent))
+        return f"{percent:.{digits}f} %"
+    return f"{percent:.1f} %"
 
 
 def count(n: int | None) -> str:
@@ -179,3 +185,9 @@ def usd(value: float | None) -> str:
         return f"${value:,.2f}"
     digits = 1 - math.floor(math.log10(value))
     return f"${value:.{max(2, digits)}f}"
+
+
+def cost(summary: Mapping[str, Any]) -> str:
+    """What a run cost: ``$12.40``, or ``at least $12.40`` where some of it has no price."""
+    least = "at least " if summary["spending"]["unpriced_turns"] else ""
+    return f"{least}{usd(summary['cost_usd'])}"

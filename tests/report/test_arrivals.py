@@ -64,3 +64,16 @@ def test_blocked_calls_stand_on_top_of_everything(run, capsys):
         assert f"{text} {more}" in page
         assert page.index(text) < page.index("p95")
     assert more in said
+
+
+def test_a_call_that_was_handed_out_again_counts_once(tmp_path):
+    sessions = [*call(1, 0.5), *call(2, 1.0, blocked=True)]
+    again = call(2, 9.0, blocked=True)
+    for line in again:
+        line.worker = "other"
+
+    path = write_run(tmp_path, [answered()], sessions + again, workers=["local", "other"])
+    found = arrivals(load_run(path))
+
+    assert (found["due"], found["begun"], found["blocked"], found["never_begun"]) == (2, 2, 1, 0)
+    assert found["wait"]["max"] == pytest.approx(1.0)

@@ -5,13 +5,6 @@ from harness.records import Flag, Outcome, ToolCall
 from harness.report.load import load_run
 from harness.report.summary import summarise
 
-USAGE = {
-    "input_tokens": 30,
-    "output_tokens": 50,
-    "input_token_details": {"text_tokens": 10, "audio_tokens": 20},
-    "output_token_details": {"text_tokens": 5, "audio_tokens": 45},
-}
-
 
 def summary_of(path, turns=(), sessions=()):
     return summarise(load_run(write_run(path, turns, sessions)))
@@ -80,28 +73,6 @@ def test_no_rate_limit_is_none(tmp_path):
 
     assert (told["turns"], told["sessions"]) == (0, 0)
     assert told["from_s"] is told["concurrency"] is None
-
-
-def test_money_by_turn_by_minute_and_by_good_minute(tmp_path):
-    turns = [answered(n) for n in range(14)] + [answered(outcome="cancelled")]
-    turns += [answered(n, outcome="failed") for n in range(4)] + [answered(outcome="cut")]
-    sessions = [*session(0, 60, cost_usd=0.3, usage=USAGE), *session(0, 60, caller=1, usage=USAGE)]
-
-    spent = summary_of(tmp_path, turns, sessions)["spending"]
-
-    assert spent["usd"] == pytest.approx(0.3)
-    assert spent["per_turn"] == pytest.approx(0.3 / 20)
-    assert spent["per_session_minute"] == pytest.approx(0.15)
-    assert spent["per_good_minute"] == pytest.approx(0.6)  # fifteen answers of two seconds
-    assert spent["tokens"] == {"text_input": 20, "audio_input": 40, "text_output": 10,
-                               "audio_output": 90}  # fmt: skip
-
-
-def test_what_is_unpriced_is_never_free(tmp_path):
-    spent = summary_of(tmp_path, [answered()], session(usage=USAGE))["spending"]
-
-    assert spent["usd"] is spent["per_turn"] is spent["per_good_minute"] is None
-    assert spent["tokens"]["audio_output"] == 45
 
 
 def test_each_scenario_has_its_own_figures(tmp_path):

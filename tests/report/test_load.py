@@ -9,6 +9,7 @@ from harness.report import lines, load
 from harness.report.columns import spelled
 from harness.report.load import load_run
 from harness.report.summary import summarise
+from harness.report.trust import run_facts
 
 
 def test_turns_become_rows(tmp_path):
@@ -236,3 +237,17 @@ def test_of_very_many_turns_seconds_are_rounded_to_a_ten_millionth_and_it_is_sai
         assert told == pytest.approx(true, rel=1e-7)
     assert rounded["metrics"]["ttfa"]["count"] == 300
     assert rounded["outcomes"] == exact["outcomes"]
+
+
+def test_a_run_that_goes_on_while_it_is_read_has_lost_no_turn(tmp_path):
+    path = write_run(tmp_path, [answered(n) for n in range(3)], session(0, 30, turns=3))
+
+    def goes_on(read):
+        for name, records in (
+            ("turns", [answered(40, caller=1)]),
+            ("sessions", session(40, 50, caller=1, turns=1)),
+        ):
+            with (path / f"{name}.jsonl").open("ab") as file:
+                file.writelines(map(encode, records))
+
+    assert run_facts(load_run(path, goes_on)).lost_turns == 0

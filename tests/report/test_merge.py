@@ -73,12 +73,15 @@ def test_a_worker_of_a_lost_master_that_left_nothing_is_lost(tmp_path, kept):
 
 def test_a_worker_whose_rest_is_found_is_lost_no_longer(tmp_path, kept):
     lost = {"state": "ended", "lost_workers": ["host-0"], "anchors": {"host-0": ANCHOR}}
+    missing = {"t": 4.0, "worker": "host-0", "change": "missing"}
+    lost["roll"] = [missing, {**missing, "change": "lost"}]
     master = write_part(tmp_path / RUN, [1], **lost)
 
     main(["report", "--quiet", str(master), str(kept)])
 
     summary = read(merged(tmp_path))
     assert (summary["lost_workers"], summary["master_lost"]) == ([], False)
+    assert [entry["change"] for entry in summary["roll"]] == ["missing"]
 
 
 def test_damaged_lines_and_tapes_come_along(tmp_path, master, kept):

@@ -1,5 +1,6 @@
 import math
 
+import pandas as pd
 import pytest
 from rundirs import answered, silent, write_run
 
@@ -113,3 +114,16 @@ def test_too_few_turns_draw_no_line(tmp_path, count):
     turns = turns_of(tmp_path, [answered(n) for n in range(count)])
 
     assert series.against(turns, turns["turn"]).empty
+
+
+def test_many_changes_are_thinned_to_the_peaks_and_what_lasts():
+    ramp = [(0.001 * n, n) for n in range(1, 1001)]
+    flight = [(1.0 + 0.001 * n, 1000 - n) for n in range(1, 991)]
+    steps = pd.DataFrame([*ramp, *flight], columns=["t", "sessions"])  # ten stay for a minute
+
+    thin = series.thin_steps(steps, duration_s=60.0)
+
+    assert len(thin) <= 2 * 600
+    assert thin["t"].is_monotonic_increasing
+    assert thin["sessions"].max() == 1000
+    assert thin["sessions"].iloc[-1] == 10

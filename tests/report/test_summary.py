@@ -255,3 +255,39 @@ def test_damage_is_named(tmp_path):
 @pytest.mark.parametrize(("state", "lost"), [("running", True), ("ended", False), (None, False)])
 def test_a_run_that_never_ended_lost_its_master(tmp_path, state, lost):
     assert summary_of(tmp_path, [answered()], meta={"state": state})["master_lost"] is lost
+
+
+@pytest.mark.parametrize(
+    ("files", "meta", "started"),
+    [
+        ({"turns": [answered(0)]}, {}, "2026-09-21T14:13:20+00:00"),
+        ({}, {"started_at": "2026-11-23T01:00:00.250+01:00"}, "2026-11-23T00:00:00+00:00"),
+        (
+            {"turns": [answered(0)]},
+            {"anchors": {}, "started_at": "2026-11-23T00:00:00+00:00"},
+            "2026-11-23T00:00:00+00:00",
+        ),
+        ({}, {}, None),
+    ],
+)
+def test_a_run_started_when_its_first_record_or_else_its_description_says(
+    tmp_path, files, meta, started
+):
+    assert summary_of(tmp_path, **files, meta=meta)["started"] == started
+
+
+def test_the_share_of_sessions_that_failed_is_of_those_whose_end_is_known(tmp_path):
+    lines = [session(n, n + 5, caller=n) for n in range(9)]
+    lines += [session(n, n + 5, caller=n, outcome="disconnected") for n in (9,)]
+    lines += [session(n, caller=n)[:1] for n in range(10, 30)]  # a worker was killed
+    sessions = [line for each in lines for line in each]
+    objectives = parse_slo("sessions:failed<5%; sessions:ended>=90%; sessions:failed<=1")
+
+    summary = summary_of(tmp_path, [answered()], sessions, objectives=objectives)
+
+    assert summary["sessions"] == 30
+    assert [(each["value"], each["met"]) for each in summary["slo"]] == [
+        (0.1, False),
+        (0.9, True),
+        (1, True),
+    ]

@@ -136,3 +136,22 @@ def test_a_worker_names_who_blocked_it_for_longest(tmp_path):
 
     assert row["culprit"] == "app/user.py:9 b"
     assert (row["starved_s"], row["gc_s"]) == (pytest.approx(0.3), 0.01)
+
+
+def test_the_processor_of_a_worker_is_told_by_whole_seconds(tmp_path):
+    health = [second(1), second(2), second(2.01, interval_s=0.01)]
+    for line, cpu in zip(health, (0.2, 0.4, 1.0), strict=True):
+        line.cpu = cpu
+
+    (row,) = worker_health(load(tmp_path, [answered(0.3)], health=health))
+
+    assert row["cpu_max"] == 0.4
+    assert row["cpu_mean"] == pytest.approx((0.2 + 0.4 + 0.01) / 2.01)
+
+
+def test_a_second_belongs_to_the_slice_in_which_most_of_it_lies(tmp_path):
+    health = [second(t + 0.1, late=0.5 if t == 10 else 0.001) for t in range(1, 30)]
+
+    slices = slice_verdicts(load(tmp_path, [answered(0)], health=health))
+
+    assert [(s["from_s"], s["verdict"]) for s in slices] == [(0.0, "INVALID")]

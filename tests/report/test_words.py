@@ -62,7 +62,10 @@ def test_a_percentile_that_is_no_number_says_why():
 
 @pytest.mark.parametrize(
     ("part", "whole", "text"),
-    [(0, 10, "0.0 %"), (1, 300, "0.33 %"), (5, 100, "5.0 %"), (1, 1, "100.0 %"), (0, 0, "–")],
+    [
+        *((0, 10, "0.0 %"), (1, 300, "0.33 %"), (5, 100, "5.0 %"), (1, 1, "100.0 %"), (0, 0, "–")),
+        *((299, 300, "99.7 %"), (9999, 10_000, "99.990 %"), (999_967, 1_000_000, "99.9967 %")),
+    ],
 )
 def test_a_share_reads(part, whole, text):
     assert words.share(part, whole) == text
