@@ -102,6 +102,7 @@ class Call(Line):
         self._length = length
         self._wall = wall
         self._said = 0  # times
+        self._heard_out = False  # the last thing said was heard to its end
         self._ends_at = 0  # ns, of a call that has a length
 
     @property
@@ -157,8 +158,8 @@ class Call(Line):
         speech = self._speech(what, rng)
         start = None if beat is None else self._await_beat(beat, speech.voice_end_ns)
         turn = self._speak(speech, start)
-        if calls_tool and self._asks_itself:
-            self._tool_turn = turn
+        if calls_tool:
+            self._asking.want_tool(turn)
         self._said += 1
         del rng  # 2.5 kB that nobody needs while the answer is heard
         self._heard_out = listen is None
@@ -169,7 +170,7 @@ class Call(Line):
         """Let the agent speak first, and hear it out."""
         self._boundary()
         turn = self._begin(Kind.GREETING, "", monotonic_ns())
-        self._request(turn)
+        self._asking.request(turn)
         self._listen(turn, None)
         self._heard_out = True
         return self._returned(turn)
@@ -181,8 +182,8 @@ class Call(Line):
         turn = self._begin(Kind.TEXT, text, monotonic_ns())
         self._said += 1
         content = [{"type": "input_text", "text": text}]
-        self._send(CreateItem(item={"type": "message", "role": "user", "content": content}))
-        self._request(turn)
+        self._asking.send(CreateItem(item={"type": "message", "role": "user", "content": content}))
+        self._asking.request(turn)
         self._heard_out = listen is None
         self._listen(turn, listen)
         return self._returned(turn)
@@ -201,7 +202,7 @@ class Call(Line):
     def _await_beat(self, every: float, before: int) -> int:
         """Wait until ``before`` ns before a beat; that instant."""
         # An open microphone says at its next frame what it is given.
-        early = 0 if self._vad else EARLY_NS
+        early = 0 if self.recorder.vad else EARLY_NS
         start = self._next_beat(every, monotonic_ns() + before + EARLY_NS) - before
         self._pause_until(start - early)
         self._boundary()
@@ -246,7 +247,7 @@ class Call(Line):
     def _speak(self, speech: Speech, start: int | None = None) -> Turn:
         microphone = self._microphone
         assert microphone is not None
-        if not self._vad:
+        if not self.recorder.vad:
             if speech.audio_s < SHORTEST_COMMIT:
                 raise CorpusError(f"{speech.name!r} is too short to be said: under 100 ms")
             self._stop_answer()
@@ -264,34 +265,34 @@ class Call(Line):
         at = monotonic_ns()
         responds = self.connection.session.active and self.recorder.responding
         if responds or self.recorder.going_on:
-            at = self._send(CancelResponse()) or at
+            at = self._asking.send(CancelResponse()) or at
             self.recorder.cancelled(at)
         self._talk_over(at)
 
     def _talk_over(self, at: int) -> None:
         for cut in self.recorder.talk_over(at):
-            self._send(cut)
+            self._asking.send(cut)
 
     # Told by the microphone, in the hub: nothing here may switch.
 
     def _voiced(self, at: int) -> None:
-        if self._vad:
+        if self.recorder.vad:
             self._talk_over(at)
 
     def _last_words(self, saying: _Saying) -> tuple[bytes, ...]:
         """Push to talk: commit and ask for the answer, in one piece with the last frame."""
         session = self.connection.session
-        if self._vad or self.connection.closed is not None:
+        if self.recorder.vad or self.connection.closed is not None:
             return ()
         audio_s = saying.speech.audio_s
         session.sending_audio(round(audio_s * session.input_format.bytes_per_second))
-        saying.commit_id = self._event_id()
+        saying.commit_id = self._asking.new_event_id()
         commit = session.send(Commit(event_id=saying.commit_id))
         if session.active:
-            self._deferred = saying.turn
+            self._asking.defer(saying.turn)
             return (commit,)
-        saying.ask_id = self._event_id()
-        return (commit, session.send(self._question(saying.turn, saying.ask_id)))
+        saying.ask_id = self._asking.new_event_id()
+        return (commit, session.send(self._asking.question(saying.turn, saying.ask_id)))
 
     def _spoken(self, saying: _Saying, speech_end: int, at: int) -> None:
         self.recorder.spoken(saying.turn, speech_end, saying.speech.audio_s)
