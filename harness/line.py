@@ -228,6 +228,7 @@ class Line(ABC):
         can_pay = self._can_pay()
         if self._to_be_renewed and not self._stopping():
             self._renew()
+            can_pay = self._can_pay()  # what was set aside went with the session before
         if self._over:
             raise CallEnded("the session is gone")
         if self._stopping():

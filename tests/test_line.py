@@ -533,6 +533,30 @@ def test_a_session_that_reached_its_cap_is_renewed_and_the_call_goes_on(monkeypa
     assert len(line.partner.dials) == 2
 
 
+@pytest.mark.parametrize("grant_after", [0.0, 0.05], ids=["at once", "by the master"])
+def test_a_turn_of_a_renewed_session_is_paid_for_before_it_begins(monkeypatch, grant_after):
+    ledger = Ledger(1.0)
+
+    def tell(claim):
+        grants = ledger.claim("local", claim).values()
+        gevent.spawn_later(grant_after, lambda: [purse.hear(grant) for grant in grants])
+
+    talk = Talk(says_s=1, hears_s=1)
+    purse = Purse(Expected("gpt-realtime-2.1-mini", load_prices(), talk), tell)
+    line = renewing(monkeypatch, ga.error("session_expired"), purse=purse)
+    reserved = []
+    with line.call as call:
+        call.send_text("Hello")
+        line.partner.answers["response.create"] = lambda event: (
+            reserved.append(purse.reserved) or ga.answer()
+        )
+        second = call.send_text("Hello")
+
+    assert second.outcome is Outcome.COMPLETED
+    assert reserved[0] > 0
+    assert purse.reserved == pytest.approx(0)
+
+
 def test_a_cap_that_cuts_the_last_turn_costs_the_turn_not_the_session(monkeypatch):
     line = renewing(monkeypatch, ga.error("session_expired"))
     turn, session = quiet(line)
