@@ -31,6 +31,8 @@ _getaddrinfo = monkey.get_original("socket", "getaddrinfo")
 # OpenSSL's codes: self-signed, or signed by nobody known.
 UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 
+PLAIN = "; is it ws:// instead of wss://?"
+
 TOO_LONG = {
     "dns": "resolving {host} took",
     "tcp": "{peer} did not accept a connection in",
@@ -203,7 +205,9 @@ class Dial:
                 return f"{self._peer} shows no good certificate: {error.verify_message}{advice}"
             case ssl.SSLError():
                 reason = (error.reason or str(error)).replace("_", " ").lower()
-                advice = "; is it ws:// instead of wss://?" * ("version" in reason)
+                advice = PLAIN * ("version" in reason)
                 return f"no TLS with {self._peer}: {reason}{advice}"
+            case ConnectionError() if self._step == "tls":
+                return f"no TLS with {self._peer}: {error.strerror or error}{PLAIN}"
         what = {"dns": "can't resolve", "tcp": "can't connect to"}.get(self._step, "lost")
         return f"{what} {self._peer} ({self._step}): {error.strerror or error}"

@@ -43,6 +43,4 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
     if option.switch:
         group.add_argument(option.flag, action="store_true", help=text)
     else:
-        choices = "{" + ",".join(option.choices) + "}" if option.choices else None
-        metavar = option.metavar or choices or option.name.upper()
-        group.add_argument(option.flag, metavar=metavar, help=text)
+        group.add_argument(option.flag, metavar=option.placeholder, help=text)

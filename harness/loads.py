@@ -101,13 +101,13 @@ def _rate(text: str) -> float:
 
 LOAD_OPTIONS = (
     Option(flag="--steps", default="25%,50%,75%,100%", parse=_levels, metavar="CALLERS", help="Callers of each step, as numbers or as shares of -u."),
-    Option(flag="--step-time", default="60s", parse=longer_than(0), help="How long a step lasts, the way to it included; callers come and go at -r a second."),
+    Option(flag="--step-time", default="60s", parse=longer_than(0), metavar="TIME", help="How long a step lasts, the way to it included; callers come and go at -r a second."),
     Option(flag="--spike-base", default="20%", parse=_level, metavar="CALLERS", help="Callers before and after the spike, as a number or a share of -u; the spike has -u."),
-    Option(flag="--spike-after", default="60s", parse=longer_than(0), help="When the spike begins; it is followed by as much calm, or until -t."),
-    Option(flag="--spike-time", default="30s", parse=longer_than(0), help="How long the spike lasts."),
+    Option(flag="--spike-after", default="60s", parse=longer_than(0), metavar="TIME", help="When the spike begins; it is followed by as much calm, or until -t."),
+    Option(flag="--spike-time", default="30s", parse=longer_than(0), metavar="TIME", help="How long the spike lasts."),
     Option(flag="--arrivals", default="1/s", parse=_rate, metavar="RATE", help="Calls that fall due, in the mean, whether or not a caller is idle: 2/s, 30/min, 100/h."),
     Option(flag="--call-length", parse=parse_distribution, metavar="TIME|DISTRIBUTION", help="How long a caller stays on the line; default: for --turns."),
-    Option(flag="--every", default="15s", parse=longer_than(0), help="Time between two instants at which all callers do the same, by the master's clock."),
+    Option(flag="--every", default="15s", parse=longer_than(0), metavar="TIME", help="Time between two instants at which all callers do the same, by the master's clock."),
 )  # fmt: skip
 """All are fields of ``Load``."""
 

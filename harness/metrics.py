@@ -1,5 +1,6 @@
 """The one table of what is measured: names, units, origins, buckets, labels, values of a turn."""
 
+import math
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -20,12 +21,16 @@ __all__ = [
     "Type",
     "measure",
     "percentile_too_thin",
+    "turns_needed",
 ]
 
 NS = 1_000_000_000
 
 DEAD_AIR_S = 1.5
 """Seconds of silence inside an answer after which callers ask whether anyone is there."""
+
+BEYOND = 10
+"""Samples that must lie beyond a percentile, for it to be told."""
 
 LATENCY_BUCKETS = (
     *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -428,7 +433,7 @@ def measure(turn: Turn) -> None:
 
 def percentile_too_thin(p: float, count: int) -> bool:
     """
-    Whether fewer than 10 samples lie beyond the percentile: ⌊(1−p)·count⌋ < 10.
+    Whether fewer than ``BEYOND`` samples lie beyond the percentile: ⌊(1−p)·count⌋ < 10.
 
     Args:
         p: As a share, 0.95.
@@ -436,4 +441,9 @@ def percentile_too_thin(p: float, count: int) -> bool:
 
     """
     # 1 − 0.95 is a little more than 0.05 in binary, 1 − 0.9 a little less: count millionths.
-    return (1_000_000 - round(p * 1_000_000)) * count // 1_000_000 < 10
+    return (1_000_000 - round(p * 1_000_000)) * count // 1_000_000 < BEYOND
+
+
+def turns_needed(p: float) -> int:
+    """How many turns carry a percentile: 20 the median, 200 the 95th."""
+    return math.ceil(BEYOND * 1_000_000 / (1_000_000 - round(p * 1_000_000)))

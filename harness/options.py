@@ -63,6 +63,13 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         return self.flag.removeprefix("--").replace("-", "_")
 
     @property
+    def placeholder(self) -> str:
+        """What stands for the value where the option is explained."""
+        if self.choices:
+            return "{" + ",".join(self.choices) + "}"
+        return self.metavar or _PLACEHOLDERS.get(self.parse, self.name.rsplit("_", 1)[-1].upper())
+
+    @property
     def env(self) -> str:
         """The environment variable that sets it."""
         return "REALTIME_" + self.name.upper()
@@ -123,11 +130,17 @@ def _format(text: str) -> AudioFormat:
     return FORMATS[text]
 
 
+_PLACEHOLDERS: dict[Callable[[str], Any], str] = {
+    parse_distribution: "TIME|DISTRIBUTION",
+    parse_duration: "TIME",
+    parse_share: "SHARE",
+}
+
 OPTIONS = (
     Option(flag="--model", default="gpt-realtime-2.1-mini", help="Model, or deployment on Azure."),
     Option(flag="--dialect", default="auto", choices=("auto", *DIALECTS), help="Whose protocol the host speaks; auto tells by the host's name."),
     Option(flag="--voice", default="alloy", help="Voice of the answers."),
-    Option(flag="--instructions", default="", help="System instructions of the session."),
+    Option(flag="--instructions", default="", metavar="TEXT", help="System instructions of the session."),
     Option(
         flag="--turn-detection",
         default="none",
@@ -135,11 +148,11 @@ OPTIONS = (
         help="Who decides that a caller has finished: none is push to talk, the others keep the microphone open.",
     ),
     Option(flag="--audio-format", default="pcm16", choices=tuple(FORMATS), parse=_format, help="Audio both ways: 24 kHz PCM, or 8 kHz µ-law or A-law as telephones have it."),
-    Option(flag="--frame-ms", default="20", parse=whole(10, 200), help="Audio per message, milliseconds."),
+    Option(flag="--frame-ms", default="20", parse=whole(10, 200), metavar="MS", help="Audio per message, milliseconds."),
     Option(flag="--corpus", parse=existing_folder, form=False, metavar="DIR", help="Folder of audio files that callers say (wav, flac, ogg, mp3; any rate); default: the shipped utterances."),
     Option(flag="--noise", parse=_noise, metavar="white|babble|FILE", help="What an open microphone hears while nobody speaks, and with --snr what stands behind voices; default: silence."),
     Option(flag="--snr", parse=_decibels, metavar="DB", help="Mix --noise into what callers say, so far below their voices: 10dB."),
-    Option(flag="--turns", default="4", parse=whole(1, 100_000), help="Things said in one call before hanging up."),
+    Option(flag="--turns", default="4", parse=whole(1, 100_000), metavar="N", help="Things said in one call before hanging up."),
     Option(flag="--pause", default="lognormal(400ms, 0.3)", parse=parse_distribution, help="Between hearing an answer and speaking again: a duration or a distribution."),
     Option(flag="--patience", parse=longer_than(0), metavar="TIME", help="A caller hangs up after so much silence; default: never before the timeouts."),
     Option(flag="--listen", default="playback", choices=("playback", "done"), help="Hear answers out at playing speed, or go on when they are complete on the wire."),
@@ -151,11 +164,11 @@ OPTIONS = (
     Option(flag="--tool-rate", default="0", parse=parse_share, help="Share of turns that ask for a tool call; where the endpoint answers unasked (VAD), it decides itself."),
     Option(flag="--tool-latency", default="lognormal(200ms, 0.3)", parse=parse_distribution, help="How long the simulated tool takes."),
     Option(flag="--tool-failure-rate", default="0", parse=parse_share, help="Share of calls that the simulated tool fails."),
-    Option(flag="--tool-rounds", default="8", parse=whole(1, 100), help="How often a turn may call tools and go on; once more, and it has failed."),
+    Option(flag="--tool-rounds", default="8", parse=whole(1, 100), metavar="N", help="How often a turn may call tools and go on; once more, and it has failed."),
     Option(flag="--barge-in-rate", default="0", parse=parse_share, help="Share of answers a caller talks over."),
     Option(flag="--record", default="0", parse=whole(0, 1000), metavar="N", help="Keep tapes of the N worst turns and of a sample of N: every event with its instant, to be folded again."),
     Option(flag="--record-audio", default="", switch=True, parse=yes, help="Keep the sound of the answers on those tapes, too."),
-    Option(flag="--seed", default="1", parse=whole(0, 2**63 - 1), help="The same seed gives the same crowd."),
+    Option(flag="--seed", default="1", parse=whole(0, 2**63 - 1), metavar="N", help="The same seed gives the same crowd."),
     Option(flag="--slo", default="", repeat=True, metavar="OBJECTIVE", help='An objective, like "ttfa:p95<0.8s" or "turns:failed<5"; repeatable, ";" between several.'),
     Option(flag="--slo-stop", default="", switch=True, parse=yes, help="End the run as soon as an objective can no longer be met: its count or largest value is over the bound, or a sequential test leaves one chance in a thousand."),
     Option(flag="--session", parse=_json_object, form=False, metavar="FILE", help="JSON object merged into session.update."),
@@ -189,6 +202,7 @@ TIMEOUT_OPTIONS = tuple(
         flag="--timeout-" + name.replace("_", "-"),
         default=f"{getattr(Timeouts(), name):g}s",
         parse=longer_than(0),
+        metavar="TIME",
         help=f"Limit, from {text}.",
     )
     for name, text in _TIMEOUT_HELP.items()

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from rich.console import Console
 
+from harness.console import open_console
 from harness.corpus import CorpusError, load_corpus
 from harness.durations import parse_duration
 from harness.errors import CommandError
@@ -27,6 +27,16 @@ from harness.workload import Workload
 
 __all__ = ["add_arguments", "run"]
 
+EPILOG = """\
+examples:
+  realtime-harness plan -u 200 -r 2 -t 15m --turns 10
+      200 callers, 2 more a second, calls of 10 turns
+  realtime-harness plan -u 40 --steps 10,20,40 --max-cost 20 -H wss://api.openai.com
+      ever more callers, and whether a budget of 20 USD is enough
+  realtime-harness plan -u 50 -t 10m --arrivals 30/min --call-length 90s --json
+      calls that come when they come, for other tools to read
+"""
+
 SCHEDULES = ("arrivals", "call_length")
 SHAPED = {"steps": ("steps", "step_time"), "spike": ("spike_base", "spike_after", "spike_time")}
 MOST = 10_000_000  # users
@@ -35,6 +45,8 @@ PARTS = re.compile(r"[\d.]+\s*[a-z]*")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plan``: those of a load test, and what it has to assume."""
+    parser.usage = "%(prog)s [-u N] [-r N] [-t TIME] [options of the load test]"
+    parser.epilog = EPILOG
     add = parser.add_argument_group("Load, as Locust is told").add_argument
     add(
         "-u",
@@ -98,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         said = msgspec.json.format(msgspec.json.encode(plan), indent=2).decode()
         sys.stdout.write(said + "\n")
     else:
-        print_plan(Console(highlight=False), plan)
+        print_plan(open_console(), plan)
     return 0
 
 
@@ -174,7 +186,7 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
         return
     group.add_argument(
         option.flag,
-        metavar=option.metavar or option.name.rsplit("_", 1)[-1].upper(),
+        metavar=option.placeholder,
         action="append" if option.repeat else "store",
         **common,
     )

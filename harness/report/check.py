@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.console import open_console
 from harness.errors import CommandError
 from harness.report.command import LATEST, read_run
 from harness.report.junit import write_junit
@@ -17,16 +18,30 @@ from harness.verdict import exit_code, failures, unproven
 __all__ = ["add_arguments", "run"]
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows defaults, and leaves the grammar as it stands."""
+EPILOG = f"""\
+examples:
+  realtime-harness check runs/latest --slo "ttfa:p95<0.8s" --slo "turns:failed<1%"
+      19 of 20 answers begin within 0.8 s, and fewer than 1 of 100 turns fail
+  realtime-harness check runs/latest --junit check.xml
+      by the run's own objectives; if it has none, no turn and no session may fail
+
+exit code:
+  0  all objectives are met
+  1  one is missed
+  2  the run proves nothing: it is INVALID, never began, never ended, or has too few
+     turns for an objective
+
+What can be asked of a run:
+
+{GRAMMAR}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``check``."""
-    parser.formatter_class = _Help
-    parser.epilog = f"What can be asked of a run:\n\n{GRAMMAR}"
+    parser.epilog = EPILOG
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", default=[LATEST],
-                        help="run directory, and what workers kept of the same run")  # fmt: skip
+                        help="run directory, and what workers kept of the same run "
+                        f"(default: {LATEST})")  # fmt: skip
     parser.add_argument(
         "--slo",
         action="append",
@@ -62,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             write_junit(args.junit, summary)
         except OSError as error:
             raise CommandError(f"can't write {args.junit}: {error}") from None
-    _tell(Console(quiet=args.quiet, highlight=False), summary)
+    _tell(open_console(quiet=args.quiet), summary)
     return exit_code(summary)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from harness.cache import write_whole
+from harness.console import open_console
 from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.report.files import write_page, write_pictures, write_summary
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="RUN",
         default=[LATEST],
-        help="run directories; those of one run, as workers keep them, are merged",
+        help="run directories; those of one run, as workers keep them, are merged "
+        f"(default: {LATEST})",
     )
     parser.add_argument(
         "--jitter-buffer",
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: If a directory holds no run.
 
     """
-    console = Console(quiet=args.quiet, highlight=False)
+    console = open_console(quiet=args.quiet)
     if args.jitter_buffer is not None:
         for path in args.runs:
             print_refolded(console, read_tapes(path), args.jitter_buffer)

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from harness.cache import write_whole
+from harness.console import open_console
 from harness.errors import CommandError
 from harness.report.command import read_run
 from harness.report.compare_page import headline, render_comparison
@@ -17,16 +17,30 @@ from harness.report.terminal import print_comparison
 
 __all__ = ["add_arguments", "run"]
 
+EPILOG = """\
+examples:
+  realtime-harness compare runs/release-1.4 runs/latest
+      fails when a figure got worse by more than 5 %, so clearly that chance does not explain it
+  realtime-harness compare runs/release-1.4 runs/latest --tolerance 30ms --markdown comment.md
+      lets latencies grow by 30 ms, and writes what a pull request can show
+
+exit code:
+  0  nothing got worse by more than the tolerance, beyond doubt
+  1  something did
+  2  the runs can't be compared: one of them proves nothing, or has too few turns
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``compare``."""
+    parser.epilog = EPILOG
     parser.add_argument("base", type=Path, metavar="BASE", help="run directory to compare with")
     parser.add_argument("candidate", type=Path, metavar="CANDIDATE", help="run directory to judge")
     parser.add_argument(
         "--tolerance",
         default="5%",
-        metavar="T",
-        help="how much worse than the base is no failure: 5%% of it or, of latencies, 30ms",
+        metavar="HOW_MUCH",
+        help="by how much a figure may get worse: 5%% of the base's or, of latencies, 30ms",
     )
     parser.add_argument("--html", type=Path, metavar="FILE",
                         help="write the page here, not to compare.html of CANDIDATE")  # fmt: skip
@@ -64,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             write_whole(path, content)
     except OSError as error:
         raise CommandError(f"can't write the comparison: {error}") from None
-    console = Console(quiet=args.quiet, highlight=False)
+    console = open_console(quiet=args.quiet)
     print_comparison(console, comparison)
     console.print(str(page), soft_wrap=True)
     return comparison.exit_code

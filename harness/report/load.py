@@ -114,7 +114,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
 
     """
     if not path.is_dir():
-        raise CommandError(f"there is no run directory {path}")
+        raise CommandError(f"there is no run directory {path}: a load test makes one in runs/")
     if not any((path / name).is_file() for name in ("run.json", *FILES)):
         raise CommandError(f"{path} is no run directory: it holds neither run.json nor records")
     meta, bad_meta = read_meta(path / "run.json")

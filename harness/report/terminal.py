@@ -34,8 +34,7 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     table.add_row("sessions", f"{words.count(sessions)}, {words.count(failed_sessions)} failed")
     table.add_row("at once", words.count(summary["max_concurrency"]))
     for name in ("p50", "p90", "p95", "p99"):
-        ends = words.interval(ttfa["ci"].get(name))
-        table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), ends)
+        table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), _certainty(ttfa, name))
     if summary["cost_usd"] is not None:
         minute = words.usd(summary["spending"]["per_good_minute"])
         table.add_row("cost", words.cost(summary), f"{minute} a good minute")
@@ -53,6 +52,14 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     for finding in summary["findings"]:
         console.print(escape(finding["text"]))
     print_judgements(console, summary)
+
+
+def _certainty(ttfa: Mapping[str, Any], name: str) -> str:
+    """How sure a percentile is, or what it would take to tell it."""
+    if isinstance(ttfa[name], Mapping) and ttfa[name].get("above") is None:
+        return words.too_few(name)
+    ends = words.interval(ttfa["ci"].get(name))
+    return f"95 % CI {ends}" if ends else ""
 
 
 def print_capacity(console: Console, summary: Mapping[str, Any]) -> None:

@@ -1,8 +1,11 @@
 """Figures as people read them: one wording for the page and the terminal."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from harness.metrics import turns_needed
 
 __all__ = [
     "MISSING",
@@ -22,6 +25,7 @@ __all__ = [
     "size",
     "span",
     "title",
+    "too_few",
     "usd",
     "why",
 ]
@@ -88,6 +92,14 @@ def why(value: Any) -> str:
     return "too few turns carry it: fewer than ten lie beyond it"
 
 
+def too_few(text: str) -> str:
+    """What it takes to tell the percentile that is named in ``text``: ``p95`` takes 200 turns."""
+    name = re.search(r"\bp(\d+(?:\.\d+)?)", text)
+    if name is None:
+        return MISSING
+    return f"too few turns: {name[0]} takes {count(turns_needed(float(name[1]) / 100))}"
+
+
 def share(part: float, whole: float) -> str:
     """``1.3 %``; small shares keep two figures, and what is not all is not told as ``100.0 %``."""
     if not whole:
@@ -119,7 +131,9 @@ def span(value: float) -> str:
 def objective_value(objective: str, value: Any) -> str:
     """What a run reached of an objective, in the objective's unit."""
     if value is None:
-        return MISSING
+        return "there are none"
+    if isinstance(value, Mapping) and value.get("above") is None:
+        return too_few(objective)
     if objective.startswith(("turns", "sessions")):
         return share(value, 1) if objective.endswith("%") else count(int(value))
     if objective.startswith("audio_gaps"):

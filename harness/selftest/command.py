@@ -6,6 +6,7 @@ import sys
 import msgspec
 from rich.console import Console
 
+from harness.console import open_console
 from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.selftest.capacity import Capacity, Trial, measure_capacity
@@ -23,6 +24,7 @@ MOST = 5000  # sessions; more would only show that a descriptor limit was reache
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``selftest``."""
+    parser.epilog = "exit code: 0 all limits are kept, 1 one is missed, 2 it could not be tested"
     add, sessions = parser.add_argument, argument(whole(len(SCENES), MOST))
     add("--sessions", type=sessions, default=100, metavar="N", help="Callers at once")
     add(
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         CommandError: If it can't be tested.
 
     """
-    console = Console(stderr=args.json, highlight=False)
+    console = open_console(stderr=args.json)
     console.print(f"{args.sessions} callers, {args.seconds:g} s of talk, please leave it alone …")
     tested = judge(play(args.sessions, args.seconds, tls=args.tls, frame_ms=args.frame_ms))
     if not tested.turns:

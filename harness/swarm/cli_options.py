@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from harness.durations import parse_distribution, parse_duration
 from harness.loads import LOAD_OPTIONS
 from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, OptionError, parse_option
 from harness.slo import parse_slo
@@ -123,7 +122,7 @@ def _arguments(option: Option) -> dict[str, Any]:
         "action": _Join if option.repeat else "store",
         "type": _checked(option),
         "default": option.default,
-        "metavar": option.metavar or _metavar(option),
+        "metavar": option.placeholder,
     }
 
 
@@ -145,11 +144,3 @@ def _checked(option: Option) -> Callable[[str], str]:
 def _help(option: Option) -> str:
     default = (option.default or "").replace("%", "%%")
     return f"{option.help} Default: {default}." if default else option.help
-
-
-def _metavar(option: Option) -> str:
-    if option.parse is parse_distribution:
-        return "TIME|DISTRIBUTION"
-    if option.parse is parse_duration or option in TIMEOUT_OPTIONS:
-        return "TIME"
-    return option.name.rsplit("_", 1)[-1].upper()

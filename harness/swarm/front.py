@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -137,7 +139,7 @@ class FrontStation(Station):
 
     def prepare(self) -> None:
         """Check what can be checked, and open what serves; exits with one line if it can't be."""
-        self.options.only_summary = True  # our own view takes the place of Locust's tables
+        self._quiet_locust()
         try:
             self._check_web_port()
             self.audience.check(self.options.slo)
@@ -145,6 +147,15 @@ class FrontStation(Station):
             self._serve(metrics_page(self._display.tally))
         except (ValueError, RunDirectoryError, CommandError) as error:
             self.refuse(str(error))
+
+    def _quiet_locust(self) -> None:
+        """Leave out Locust's tables, which our own view and summary replace, unless asked for."""
+        options = self.options
+        if options.print_stats:
+            return
+        if not options.only_summary:
+            logging.getLogger("locust.stats_logger").disabled = True
+        options.only_summary = True
 
     def refuse(self, reason: str) -> None:
         """Don't start: one line, exit code 2, nothing left running."""
@@ -316,6 +327,7 @@ class FrontStation(Station):
         if self._watch is not None:
             self._watch.kill()
         self._view.stop()
+        say("making the report")
         recording.finish(
             users_max=self._users_max,
             over_target_s=self.guard.longest,
@@ -337,7 +349,9 @@ class FrontStation(Station):
         if ended is None:
             return
         if ended.headline:
-            print(f"\n{ended.headline}", flush=True)
+            # Whoever asked for Locust's figures as JSON reads stdout by machine.
+            out = sys.stderr if self.options.json else sys.stdout
+            print(f"\n{ended.headline}", file=out, flush=True)
         if ended.trouble:
             say(f"{ended.trouble}; what was measured is in {ended.directory.path}")
         elif not (ended.summary or {}).get("turns"):

@@ -131,7 +131,9 @@ class LiveView:
 
     def start(self) -> None:
         """Begin to show."""
-        run = self._redraw if self._console.is_terminal else self._print_lines
+        console = self._console
+        redraws = console.is_terminal and not console.is_dumb_terminal
+        run = self._redraw if redraws else self._print_lines
         self._greenlet = gevent.spawn(run)
 
     def stop(self) -> None:

@@ -10,7 +10,8 @@ _HOST = "check --host, and that the endpoint is up"
 _CURES = {
     **dict.fromkeys(("dns", "tcp"), _HOST),
     **dict.fromkeys(("http_401", "http_403", "invalid_api_key", "authentication_error"), _KEY),
-    **dict.fromkeys(("http_400", "http_404", "http_405", "upgrade"), "check the path of --host"),
+    **dict.fromkeys(("http_400", "http_404", "http_405"), "check the path of --host"),
+    "upgrade": "check the path of --host; is it wss:// instead of ws://?",
     **dict.fromkeys(("http_429", "http_503"), "the endpoint is full: try later"),
     "model_not_found": "check --model",
     "session.created": "is that a realtime endpoint? check --host",

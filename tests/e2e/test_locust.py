@@ -40,7 +40,15 @@ def test_with_no_host_the_embedded_simulator_is_called_and_a_report_made(folder)
         )
         assert len(starts) == len(ends)
         assert f"runs/{run['run']}/report.html" in locust.text
+        assert "Aggregated" not in locust.text  # our summary says it all
         assert "Traceback" not in locust.text
+
+
+def test_whoever_asks_for_locusts_own_tables_gets_them(folder):
+    with Locust(folder, "--headless", "-t", "2s", "--only-summary", *QUICK) as locust:
+        locust.wait()
+
+        assert locust.text.count("Response time percentiles") == 1
 
 
 def test_neither_pandas_nor_pyarrow_is_in_a_locust_process(folder):

