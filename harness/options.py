@@ -150,7 +150,7 @@ OPTIONS = (
     Option(flag="--audio-format", default="pcm16", choices=tuple(FORMATS), parse=_format, help="Audio both ways: 24 kHz PCM, or 8 kHz µ-law or A-law as telephones have it."),
     Option(flag="--frame-ms", default="20", parse=whole(10, 200), metavar="MS", help="Audio per message, milliseconds."),
     Option(flag="--corpus", parse=existing_folder, form=False, metavar="DIR", help="Folder of audio files that callers say (wav, flac, ogg, mp3; any rate); default: the shipped utterances."),
-    Option(flag="--noise", parse=_noise, metavar="white|babble|FILE", help="What an open microphone hears while nobody speaks, and with --snr what stands behind voices; default: silence."),
+    Option(flag="--noise", parse=_noise, metavar="white|babble|FILE", help="What an open microphone hears while nobody speaks, and with --snr behind voices."),
     Option(flag="--snr", parse=_decibels, metavar="DB", help="Mix --noise into what callers say, so far below their voices: 10dB."),
     Option(flag="--turns", default="4", parse=whole(1, 100_000), metavar="N", help="Things said in one call before hanging up."),
     Option(flag="--pause", default="lognormal(400ms, 0.3)", parse=parse_distribution, help="Between hearing an answer and speaking again: a duration or a distribution."),

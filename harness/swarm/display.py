@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from harness.sinks.tally import Labels, Tally, merge
 from harness.swarm.audience import Audience
 from harness.swarm.exchange import Exchange
 from harness.swarm.guard import OvershootGuard
-from harness.swarm.headline import Row, headline
+from harness.swarm.headline import Row, headline, judgement
 from harness.swarm.live import Progress, percentile
 from harness.swarm.recording import Recording
 from harness.swarm.rows import VOICE
@@ -31,6 +32,7 @@ class Shown(Protocol):
     environment: Any
     runner: Any
     recording: Recording | None
+    reported: Recording | None
     beginning: bool
     started: float
     lasts: float | None
@@ -83,17 +85,30 @@ class Display:
         The state of the test as Locust's page is told it.
 
         The page asks no more once it has heard of a state in which users don't begin calls: while
-        a start waits for the report before, or calls are heard out, it would stand still for ever.
+        a start waits for the report before, calls are heard out or the verdict is being reached, it
+        would stand still for ever.
         """
+        state = str(self._runner.state)
         if self._station.beginning:
             return "spawning"
-        return "running" if self._runner.state in ENDING else str(self._runner.state)
+        if state in ENDING or (state not in BUSY and self._station.recording is not None):
+            return "running"
+        return state
 
     def headline(self) -> list[Row]:
         """What the tab *Voice* shows."""
-        longest = self._station.guard.longest
-        rows = headline(self.tally(), over_target_s=longest, exact={"ttfa": self._ttfa})
-        return [rows[0], *self._station.audience.rows, *rows[1:]]
+        station = self._station
+        over, exact = station.guard.longest, {"ttfa": self._ttfa}
+        verdict, *figures = headline(self.tally(), over_target_s=over, exact=exact)
+        if station.recording is None and station.reported is not None:
+            return [*judgement(station.reported.summary or {}), *figures]
+        return [verdict, *station.audience.rows, *figures]
+
+    @property
+    def report(self) -> Path | None:
+        """The newest report; ``None`` before the first."""
+        reported = self._station.reported
+        return reported.directory.path.absolute() / "report.html" if reported else None
 
     def progress(self) -> Progress:
         """What the live view shows."""

@@ -36,6 +36,7 @@ from harness.swarm.web import (
     MetricsServer,
     add_metrics,
     check_start_form,
+    keep_order,
     metrics_page,
     port_is_free,
 )
@@ -52,6 +53,7 @@ class FrontStation(Station):
 
     Attributes:
         recording: The run that is on, or being reported.
+        reported: The newest run that has a report.
         beginning: Whether a run is about to begin: it may wait for the report of the one before.
         started: When it began, s of the monotonic clock.
         lasts: Seconds of it, as far as that is known.
@@ -67,6 +69,7 @@ class FrontStation(Station):
         self.web_ui = web_ui
         self.gate = Gate(self, dials=self.dials)
         self.recording: Recording | None = None
+        self.reported: Recording | None = None
         self._ended: Recording | None = None
         self._finishing: gevent.Greenlet[..., None] | None = None
         self._shutting_down: Any = None  # the greenlet that is at it
@@ -170,8 +173,9 @@ class FrontStation(Station):
     def _serve(self, page: Page) -> None:
         if self.web_ui is not None:
             check_start_form(self.web_ui, self._check_form)
+            keep_order(self.web_ui)
             add_metrics(self.web_ui, page)
-            add_voice_tab(self.web_ui, self._display.headline, self._display.page_state)
+            add_voice_tab(self.web_ui, self._display)
         if self.options.metrics_port:
             port = int(self.options.metrics_port)
             try:
@@ -338,6 +342,8 @@ class FrontStation(Station):
         )
         if not self.trouble:
             self.environment.process_exit_code = recording.exit_code
+        if recording.summary is not None:
+            self.reported = recording
         self.recording, self._finishing = None, None
         self._ended = recording
         if not self.options.headless:

@@ -3,20 +3,23 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from harness.metrics import TURN_METRICS, Metric, percentile_too_thin
 from harness.records import LAG_BUCKETS, LagHistogram, Outcome, SessionOutcome
+from harness.report.words import objective_value
 from harness.sinks.tally import Labels, Tally
 from harness.verdict import Facts, reach_verdict
 
-__all__ = ["PERCENTILES", "Row", "headline"]
+__all__ = ["MISSING", "PERCENTILES", "Row", "headline", "judgement"]
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 MISSING = "–"
 NO_ANSWER = "no answer"
+MET = {True: "met", False: "missed", None: "undecidable"}
 FIRST_LABELS = 2  # scenario and model come before a metric's own labels
 
 _BY_LABEL = {
@@ -61,6 +64,24 @@ def headline(
         *(row for name, meaning in _BY_LABEL.items() for row in _counts(tally, name, meaning)),
         _cost(tally),
     ]
+
+
+def judgement(summary: Mapping[str, Any]) -> list[Row]:
+    """How a run that is over was judged by its report: the verdict, and its objectives."""
+    reasons = "; ".join(summary["reasons"]) or "the generator kept time"
+    return [
+        Row(what="verdict", value=summary["verdict"], meaning=reasons),
+        *(
+            Row(what=judged["objective"], value=MET[judged["met"]], meaning=_reached(judged))
+            for judged in summary["slo"]
+        ),
+    ]
+
+
+def _reached(judged: Mapping[str, Any]) -> str:
+    if judged["met"] is None:
+        return "this run can't tell"
+    return f"it reached {objective_value(judged['objective'], judged['value'])}"
 
 
 def _verdict(tally: Tally, over_target_s: float) -> Row:

@@ -14,7 +14,14 @@ from harness.sinks.prometheus import Page
 from harness.sinks.tally import Tally
 from harness.swarm.cli_options import FORBIDDEN_IN_FORM
 
-__all__ = ["MetricsServer", "add_metrics", "check_start_form", "metrics_page", "port_is_free"]
+__all__ = [
+    "MetricsServer",
+    "add_metrics",
+    "check_start_form",
+    "keep_order",
+    "metrics_page",
+    "port_is_free",
+]
 
 PAUSE = 0.0005  # seconds: a timer, so that the event loop polls
 
@@ -42,6 +49,11 @@ def check_start_form(web_ui: Any, check: Callable[[Mapping[str, Any]], None]) ->
         return start()
 
     web_ui.app.view_functions["locust.swarm"] = checked
+
+
+def keep_order(web_ui: Any) -> None:
+    """Let the form show options as their table has them, what belongs together side by side."""
+    web_ui.app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
 
 
 def _refuse_forbidden(posted: Mapping[str, str]) -> None:

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from chromium import browser_page, needs_chromium
@@ -14,6 +16,7 @@ pytestmark = pytest.mark.e2e
 SHORT = {"listen": "done", "pause": "50ms", "turns": "2"}
 SHOWN = 60_000  # milliseconds, on a busy machine
 CALLERS, CARRY_P50 = "12", 20
+VERDICTS = ("VALID", "SUSPECT", "INVALID")
 
 
 def shown(web_ui):
@@ -26,8 +29,10 @@ def shown(web_ui):
 def test_the_page_gets_what_the_csv_and_in_the_end_the_report_say(web_ui):
     locust = web_ui.locust
     assert shown(web_ui)["verdict"]["value"] == "–"
+    with pytest.raises(HTTPError, match="404"):
+        web_ui.get("/stats/voice/report")
 
-    web_ui.post("/swarm", **web_ui.form() | SHORT)
+    web_ui.post("/swarm", **web_ui.form() | SHORT | {"slo": "turns:failed<100%"})
     locust.wait_for_turns(3)
     web_ui.post("/stop")
     wait_until((locust.run / "summary.json").exists, 30, lambda: locust.text)
@@ -40,9 +45,13 @@ def test_the_page_gets_what_the_csv_and_in_the_end_the_report_say(web_ui):
     assert rows["ttfa"]["p50"] == "–"
     assert rows["timeouts"]["value"] == "0"
     assert rows["callers"]["value"] == "0"
+    judged = wait_until(lambda: (r := shown(web_ui))["verdict"]["value"] in VERDICTS and r, 20)
+    assert judged["verdict"]["value"] == summary["verdict"]
+    assert judged["turns:failed<100%"]["value"] == "met"
+    assert web_ui.get("/stats/voice/report") == (locust.run / "report.html").read_text()
     table = csv.DictReader(io.StringIO(web_ui.get("/stats/voice/csv")))
     assert {row["what"]: row["value"] for row in table} == {
-        name: row["value"] for name, row in rows.items()
+        name: row["value"] for name, row in judged.items()
     }
 
 
@@ -83,6 +92,8 @@ def test_a_user_starts_watches_downloads_stops_and_starts_again(web_ui):
             recorded = str(len(locust.lines("turns")))
             expect(value(page, "turns completed")).to_have_text(recorded, timeout=SHOWN)
             expect(value(page, "callers")).to_have_text("0", timeout=SHOWN)
+            judged = re.compile(f"^({'|'.join(VERDICTS)})$")
+            expect(value(page, "verdict")).to_have_text(judged, timeout=SHOWN)
 
 
 def runs(locust):

@@ -7,7 +7,7 @@ from rundirs import answered, silent
 from harness.records import Health, LagHistogram, Session, SessionOutcome, ToolCall
 from harness.sinks.counting import CountingSink
 from harness.sinks.tally import Tally, merge
-from harness.swarm.headline import headline
+from harness.swarm.headline import headline, judgement
 from harness.swarm.voice_tab import as_csv
 
 
@@ -107,6 +107,24 @@ def test_the_verdict_so_far_gives_its_reasons(tally, over, value, reason):
 
     assert verdict.value == value
     assert reason in verdict.meaning
+
+
+def test_what_is_over_is_as_its_report_judged_it():
+    slo = [
+        {"objective": "ttfa:p95<0.8s", "value": 0.412, "met": True},
+        {"objective": "turns:failed<1%", "value": 0.03, "met": False},
+        {"objective": "ttfa:p99<1s", "value": None, "met": None},
+    ]
+    shown = judgement({"verdict": "SUSPECT", "reasons": ["late", "later"], "slo": slo})
+
+    assert [(row.what, row.value, row.meaning) for row in shown] == [
+        ("verdict", "SUSPECT", "late; later"),
+        ("ttfa:p95<0.8s", "met", "it reached 412 ms"),
+        ("turns:failed<1%", "missed", "it reached 3.0 %"),
+        ("ttfa:p99<1s", "undecidable", "this run can't tell"),
+    ]
+    (fine,) = judgement({"verdict": "VALID", "reasons": [], "slo": []})
+    assert (fine.value, fine.meaning) == ("VALID", "the generator kept time")
 
 
 def test_the_csv_has_every_row_under_the_columns_names():
