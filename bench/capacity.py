@@ -15,9 +15,10 @@ import msgspec
 from rich.table import Table
 
 from bench.knee import Crowd, knee
-from harness.corpus import Utterance, load_corpus
+from harness.corpus import load_corpus
 from harness.durations import parse_distribution
 from harness.simulator.process import SimulatorProcess
+from harness.utterances import Utterance
 from harness.workload import Workload
 
 __all__ = ["FULL", "QUICK", "Found", "Setting", "found_table", "search_all"]

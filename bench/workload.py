@@ -7,7 +7,8 @@ import msgspec
 
 import harness
 from harness.audio import PCM16, AudioFormat, encode_audio
-from harness.corpus import Speech, Utterance, load_corpus
+from harness.corpus import Speech, load_corpus
+from harness.utterances import Utterance
 
 __all__ = [
     "FORMAT",

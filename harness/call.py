@@ -11,20 +11,14 @@ from typing import Any
 
 from harness.audio import AudioChunk, AudioFormat
 from harness.beats import next_beat
-from harness.corpus import (
-    Corpus,
-    CorpusError,
-    Speech,
-    Utterance,
-    utterance_from_chunk,
-    utterance_from_file,
-)
+from harness.corpus import Corpus, Speech
 from harness.line import CallEnded, Line
 from harness.pacer import on_beat, pacer
 from harness.realtime.client_events import CancelResponse, Commit, CreateItem
 from harness.realtime.endpoint import Endpoint
 from harness.records import Kind, Turn
 from harness.speech import Speaker
+from harness.utterances import CorpusError, Utterance, utterance_from_chunk, utterance_from_file
 from harness.workload import Workload
 
 __all__ = ["Call", "CallEnded", "What"]

@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 
 from harness.audio import PCM16
-from harness.corpus import Corpus, CorpusError, Utterance, load_corpus, read_audio
+from harness.corpus import Corpus, load_corpus
+from harness.utterances import CorpusError, Utterance, read_audio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ import msgspec
 from harness.audio import PCM16, to_int16
 from harness.cache import cache_folder, write_whole
 from harness.child import ChildError, run_module
-from harness.corpus import CorpusError, Entry, Utterance, load_utterances
+from harness.utterances import CorpusError, Entry, Utterance, load_utterances
 from harness.voice import find_voice
 
 if TYPE_CHECKING:

@@ -18,13 +18,10 @@ FRAME = 20_000_000
 def speech(frames: int, *, voice_start: int = 0, voice_end: int | None = None) -> Speech:
     return Speech(
         name="s",
-        text="s",
         frames=tuple(f"frame {index}".encode() for index in range(frames)),
         frame_ns=FRAME,
-        voice_start_ns=voice_start,
         voice_end_ns=frames * FRAME if voice_end is None else voice_end,
         first_voiced_frame=voice_start // FRAME,
-        pauses=(),
         audio_s=frames * FRAME / 1e9,
     )
 

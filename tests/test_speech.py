@@ -10,8 +10,9 @@ import pytest
 
 from harness import speech
 from harness.child import ChildError
-from harness.corpus import CorpusError, Utterance, load_corpus, load_utterances
+from harness.corpus import load_corpus
 from harness.speech import Speaker, SpeechError, store
+from harness.utterances import CorpusError, Utterance, load_utterances
 from harness.voice import find_voice
 
 TEXT = "Do you deliver to the old harbour?"

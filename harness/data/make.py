@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.audio import PCM16, resample
-from harness.corpus import Utterance
 from harness.speech import store, synthesize
+from harness.utterances import Utterance
 from harness.voice import find_voice
 
 __all__ = ["ANSWERS", "UTTERANCES"]

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from harness.console import open_console
-from harness.corpus import CorpusError, load_corpus
+from harness.corpus import load_corpus
 from harness.durations import parse_duration
 from harness.errors import CommandError
 from harness.forecast import Assumed, forecast
@@ -22,6 +22,7 @@ from harness.plan.carriers import carriers
 from harness.plan.table import Plan, print_plan
 from harness.realtime.endpoint import parse_endpoint
 from harness.stages import Stages
+from harness.utterances import CorpusError
 from harness.values import argument, number, whole
 from harness.workload import Workload
 

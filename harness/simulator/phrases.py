@@ -15,7 +15,7 @@ from harness.audio import PCM16
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.corpus import Utterance
+    from harness.utterances import Utterance
 
 __all__ = ["SOUNDS", "Phrase", "phrases"]
 
@@ -54,7 +54,7 @@ class Phrase(msgspec.Struct, frozen=True, eq=False):
 def phrases(sound: str) -> tuple[Phrase, ...]:
     """All that an endpoint has to say, made once: as ``speech``, ``tone`` or ``silence``."""
     if sound == "speech":
-        from harness.corpus import load_answers
+        from harness.utterances import load_answers
 
         return tuple(
             itertools.chain.from_iterable(_spoken(utterance) for utterance in load_answers())

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from harness.corpus import Corpus, CorpusError, load_corpus
+from harness.corpus import Corpus, load_corpus
 from harness.loads import Load, parse_load
 from harness.noise import in_noise
 from harness.options import OPTIONS, parse_option, parse_workload
@@ -16,6 +16,7 @@ from harness.realtime.dialects import DIALECTS, dialect_of
 from harness.realtime.endpoint import Endpoint, parse_endpoint
 from harness.realtime.keys import resolve_key
 from harness.slo import parse_slo
+from harness.utterances import CorpusError
 from harness.workload import Workload
 
 __all__ = ["Setup", "SetupError", "read_setup", "warm_up"]

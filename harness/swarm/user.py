@@ -12,13 +12,13 @@ from locust.user.task import LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
 from harness.arrivals import Intended
 from harness.call import Call, CallEnded
-from harness.corpus import CorpusError
 from harness.loads import Load
 from harness.records import Identity
 from harness.swarm.cli_options import offer
 from harness.swarm.crowd import Crowd
 from harness.swarm.randomness import between_calls, of_call, of_due
 from harness.tools import Functions, tools_of
+from harness.utterances import CorpusError
 
 __all__ = ["RealtimeUser"]
 

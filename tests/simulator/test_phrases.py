@@ -8,9 +8,9 @@ import pytest
 from dialogue import Dialogue, of
 
 from harness.audio import PCM16, PCMA, PCMU, first_audible
-from harness.corpus import load_answers
 from harness.simulator.phrases import phrases
 from harness.simulator.track import Track
+from harness.utterances import load_answers
 
 TEXTS = [utterance.text for utterance in load_answers()]
 
