@@ -29,15 +29,37 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         """The limit of ``phase``, counted from ``start``."""
         return Limit(start + int(getattr(self, phase.value)), Outcome.TIMEOUT, phase)
 
-    def unanswered(self, *, vad: bool) -> float:
-        """Seconds from the end of speech after which an answer can no longer have come."""
-        return self._at_most(self.first_audio + (self.detection if vad else 0))
+    def unanswered(self, *, vad: bool, rounds: int = 0) -> float:
+        """
+        Seconds from the end of speech after which an answer can no longer have come.
 
-    def unanswered_since(self, detected: int, *, speech_end: int) -> float:
+        Args:
+            vad: Whether the turn has to be detected first.
+            rounds: How often it called tools: first audio is not waited for while they run.
+
+        """
+        detection = self.detection if vad else 0
+        return self._at_most(detection + self.first_audio + rounds * self.tool)
+
+    def unanswered_since(self, detected: int, *, speech_end: int, rounds: int = 0) -> float:
         """The same from when the turn was ``detected``; patience runs since ``speech_end``."""
-        return self._at_most(self.first_audio, waited=detected - speech_end)
+        limit = self.first_audio + rounds * self.tool
+        return self._at_most(limit, patient_from=speech_end - detected)
 
-    def _at_most(self, limit: int, waited: int = 0) -> float:
+    def unanswered_after(self, called: int, *, heard: int) -> float:
+        """
+        The same if something was heard first, as seconds from the end of speech.
+
+        First audio is then waited for anew once the tools have answered.
+
+        Args:
+            called: Nanoseconds from the end of speech to the last round of calls.
+            heard: To the end of what was heard: patience runs from there.
+
+        """
+        return self._at_most(called + self.tool + self.first_audio, patient_from=heard)
+
+    def _at_most(self, limit: int, patient_from: int = 0) -> float:
         if self.patience is None:
             return limit / 1e9
-        return min(limit, max(0, self.patience - waited)) / 1e9
+        return min(limit, max(0, patient_from + self.patience)) / 1e9

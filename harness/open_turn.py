@@ -276,17 +276,27 @@ class OpenTurn:
             turn.audio_heard_s = playback.heard(playback.ends_at) / NS
         turn.gaps = [(b - a) / NS for a, b in playback.gaps if a < playback.ends_at]
         turn.own_delay_s = self.own_delay / NS
-        turn.limits_s = limits.unanswered(vad=self.vad and turn.kind is Kind.SPEECH)
-        if self.detected is not None and self.speech_end is not None:
-            turn.answer_limits_s = limits.unanswered_since(
-                self.detected, speech_end=self.speech_end
-            )
+        self._add_up(limits)
         turn.transcript = " ".join(filter(None, self.texts))
         turn.tools = list(self.calls.values())
         turn.segments = self._segments()
         self._flag(outcome)
         turn.outcome = outcome
         return turn
+
+    def _add_up(self, limits: Limits) -> None:
+        """Note how long an answer could have taken: the limits in force, those of tools too."""
+        turn, end, rounds = self.turn, self.speech_end, len(self.rounds)
+        turn.limits_s = limits.unanswered(vad=self.vad and turn.kind is Kind.SPEECH, rounds=rounds)
+        if end is None:
+            return
+        if self.rounds and self.playback.received:
+            heard = self.playback.ends_at - end
+            turn.limits_s = limits.unanswered_after(self.rounds[-1].call - end, heard=heard)
+        if self.detected is not None:
+            turn.answer_limits_s = limits.unanswered_since(
+                self.detected, speech_end=end, rounds=rounds
+            )
 
     def _forget_unheard(self) -> None:
         """Take back a first sound that was to play when playback had been stopped."""

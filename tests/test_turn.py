@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -794,6 +795,59 @@ def test_patience_has_run_since_the_end_of_speech_when_a_turn_is_detected():
     assert turn.outcome is Outcome.ABANDONED
     assert turn.limits_s == pytest.approx(3.0)
     assert turn.answer_limits_s == pytest.approx(2.2)
+
+
+TOOL_LIMITS = Limits(first_audio=ms(2000), tool=ms(5000), detection=ms(3000))
+
+
+def calls_in_vain(*before, vad=False, limits=TOOL_LIMITS):
+    """A turn said from 0 to 100 ms that calls a tool at 1.1 s, which nobody answers."""
+    tape = [(200, STOPPED), (300, created()), *before, (900, calls("look_up")), (1100, arguments())]
+    return hold(*tape, (1150, done()), vad=vad, limits=limits)[0]
+
+
+@pytest.mark.parametrize(("vad", "whole", "once_detected"), [(False, 7.0, 7.0), (True, 10.0, 7.0)])
+def test_an_answer_through_tools_could_have_taken_as_long_as_their_limit_too(
+    vad, whole, once_detected
+):
+    turn = calls_in_vain(vad=vad)
+
+    assert (turn.outcome, turn.phase) == (Outcome.TIMEOUT, Phase.TOOL)
+    assert turn.limits_s == pytest.approx(whole)
+    assert turn.answer_limits_s == pytest.approx(once_detected)
+    # Had the tool answered at the last moment, audio could still have come as late as this.
+    assert turn.limits_s >= 1.0 + 5.0
+
+
+def test_each_round_of_tools_has_its_limit():
+    script = Script(limits=TOOL_LIMITS)
+    turn = script.say(0, 100)
+    script.hear((300, created()), (900, arguments()), (950, done()))
+    script.answer_tools(5000)
+    script.hear((5100, created("r2")), (5200, arguments(call_id="c2", response="r2")))
+    script.hear((5250, done("r2")))
+    script.until(60_000)
+
+    assert (turn.outcome, turn.phase) == (Outcome.TIMEOUT, Phase.TOOL)
+    assert turn.limits_s == pytest.approx(2.0 + 2 * 5.0)
+
+
+def test_after_a_filler_first_audio_is_waited_for_anew_once_the_tool_has_answered():
+    turn = calls_in_vain((400, audio(300)))
+
+    (answer,) = (metric for metric in TURN_METRICS if metric.name == "time_to_answer")
+    assert turn.ttfa == pytest.approx(0.3)
+    assert answer.unanswered(turn)
+    # Called 1 s after the end of speech: the tool's limit, and that of first audio once more.
+    assert answer.limit_of(turn) == pytest.approx(1.0 + 5.0 + 2.0)
+
+
+def test_patience_bounds_what_an_answer_through_tools_could_have_taken():
+    impatient = msgspec.structs.replace(TOOL_LIMITS, patience=ms(4000))
+
+    assert calls_in_vain(limits=impatient).limits_s == pytest.approx(4.0)
+    # Heard until 800 ms, through the jitter buffer: 700 ms after the end of speech.
+    assert calls_in_vain((400, audio(300)), limits=impatient).limits_s == pytest.approx(4.7)
 
 
 # Greetings, texts.
