@@ -1,5 +1,5 @@
 """
-What the endpoint did, folded into the turns its responses belong to: audio, text, calls, ends.
+What the endpoint said, folded into the turns its responses belong to: audio, text, ends, errors.
 
 Events enter with their receive instants, in integer nanoseconds of the monotonic clock.
 """
@@ -7,27 +7,16 @@ Events enter with their receive instants, in integer nanoseconds of the monotoni
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from harness.attribution import Attribution
 from harness.audio import AudioFormat, first_audible
 from harness.cost import merge_usage
-from harness.open_turn import OVER, OpenTurn, Role, Round, Track
+from harness.open_turn import OVER, OpenTurn, Role, Track
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
-    ArgumentsDelta,
-    ArgumentsDone,
     AudioDelta,
     BufferCommitted,
     Error,
     IdleTimeout,
     InputTranscript,
-    ItemDone,
-    McpArgumentsDone,
-    McpCallCompleted,
-    McpCallFailed,
-    OutputItemAdded,
-    OutputItemDone,
     RateLimits,
     ResponseCreated,
     ResponseDone,
@@ -37,26 +26,14 @@ from harness.realtime.events import (
     TranscriptDelta,
     TranscriptDone,
 )
-from harness.realtime.objects import ErrorDetails, Item, RateLimit, Response, StatusDetails
-from harness.records import Flag, Identity, ToolCall, Turn
+from harness.realtime.objects import ErrorDetails, RateLimit, Response, StatusDetails
+from harness.records import Identity
+from harness.tool_calls import CALL_EVENTS, ToolCalls
 
-__all__ = ["Answers", "ToolRequest"]
-
-_CALLS = ("function_call", "mcp_call")
-"""Items that are tool calls: of ours, and of MCP servers'."""
+__all__ = ["Answers"]
 
 
-class ToolRequest(msgspec.Struct, frozen=True):
-    """A function call of the endpoint, complete: run it and answer."""
-
-    turn: Turn
-    call_id: str
-    name: str
-    arguments: str
-    at: int  # ns, when it was complete
-
-
-class Answers(Attribution):
+class Answers(ToolCalls):
     """
     The responses of one conversation, folded into its open turns.
 
@@ -78,16 +55,12 @@ class Answers(Attribution):
         vad: bool = False,
         tool_rounds: int = 8,
     ) -> None:
-        super().__init__(identity=identity, buffer=buffer, vad=vad)
+        super().__init__(identity=identity, buffer=buffer, vad=vad, tool_rounds=tool_rounds)
         self.format = format
-        self.tool_rounds = tool_rounds
         self.audio_received_ns = 0
         self.stale_ns = 0  # received after its turn was interrupted or closed: never heard
         self.late_usage: dict[str, Any] | None = None  # told after its turn had closed
         self.rate_limits: tuple[list[RateLimit], int] | None = None  # told last, and when
-        self.requests: list[ToolRequest] = []  # complete calls that the caller has not taken yet
-        self.approvals: list[str] = []  # what the endpoint asks to call itself, likewise
-        self.served: list[Turn] = []  # those whose calls MCP servers have answered, likewise
 
     def receive(self, event: object, at: int, uncertainty: int = 0) -> bool:
         """
@@ -160,126 +133,6 @@ class Answers(Attribution):
         index = first_audible(data[:usable], self.format)
         return None if index is None else max(0, self.format.nanoseconds(index * size - carried))
 
-    def _item_added(self, event: OutputItemAdded, at: int, uncertainty: int) -> bool:
-        track = self._track(event.response_id, at)
-        item = event.item
-        if item is None or item.type not in _CALLS or not self._waits_for_call(track):
-            return False
-        self._call(track, item)
-        track.call_at = track.call_at or at
-        return False
-
-    @staticmethod
-    def _waits_for_call(track: Track) -> bool:
-        """Whether a call of this response matters: a premature one's is nobody's to answer."""
-        return not track.open.closed and track.role is not Role.PREMATURE
-
-    def _item_done(self, event: OutputItemDone, at: int, uncertainty: int) -> bool:
-        track = self._track(event.response_id, at)
-        item = event.item
-        if item is None or track.open.closed:
-            return False
-        if item.id is not None and item.id not in track.open.turn.item_ids:
-            track.open.turn.item_ids.append(item.id)
-        if item.type == "mcp_approval_request" and not _calls_server(track.open, item.name):
-            item.type = "mcp_call"  # of an endpoint that tells of the call once it is approved
-        if item.type not in _CALLS:
-            return False
-        return self._complete(track, item, at, uncertainty)
-
-    def _arguments_delta(self, event: ArgumentsDelta, at: int, uncertainty: int) -> bool:
-        track = self._track(event.response_id, at)
-        if event.call_id is not None and self._waits_for_call(track):
-            self._call(track, Item(call_id=event.call_id))
-            track.open.arguments[event.call_id] += event.delta
-            track.call_at = track.call_at or at
-        return False
-
-    def _arguments_done(self, event: ArgumentsDone, at: int, uncertainty: int) -> bool:
-        track = self._track(event.response_id, at)
-        if track.open.closed:
-            return False
-        item = Item(call_id=event.call_id, name=event.name, arguments=event.arguments)
-        return self._complete(track, item, at, uncertainty)
-
-    def _call(self, track: Track, item: Item) -> ToolCall | None:
-        """The call that an item is, with what is now known of it."""
-        call_id = item.id if item.type == "mcp_call" else item.call_id
-        if call_id is None:
-            return None
-        o = track.open
-        call = o.calls.setdefault(call_id, ToolCall(name="", call_id=call_id))
-        call.name = call.name or item.name or ""
-        if item.type == "mcp_call":
-            call.server = call.server or item.server_label or "mcp"
-        known = o.arguments.setdefault(call_id, "")
-        if item.arguments is not None and len(item.arguments) > len(known):
-            o.arguments[call_id] = item.arguments
-        return call
-
-    def _complete(self, track: Track, item: Item, at: int, uncertainty: int) -> bool:
-        """A tool call is complete: by its arguments, or with its item, whichever is first."""
-        if track.role is Role.PREMATURE:
-            return False  # the caller goes on speaking: nobody waits for it
-        call = self._call(track, item)
-        if call is None or call.called_at is not None:
-            return False
-        # The arguments' event of a lenient server has no name; the item that follows has.
-        if not call.name and item.type is None:
-            return False
-        o = track.open
-        call.called_at = at
-        track.call_at = track.call_at or at
-        self._mark(o, "call", at, uncertainty)
-        if o.turn.marks.get("first_audio") is not None:
-            o.flag(Flag.FILLER)
-        if not o.rounds or o.rounds[-1].response_id != track.id:
-            o.rounds.append(Round(at, track.id))
-            o.loops = len(o.rounds) > self.tool_rounds
-        if not call.server:
-            arguments = o.arguments[call.call_id] or "{}"
-            self.requests.append(ToolRequest(o.turn, call.call_id, call.name, arguments, at))
-        return True
-
-    # Calls of MCP servers' tools, which the endpoint runs itself.
-
-    def _mcp_arguments(self, event: McpArgumentsDone, at: int, uncertainty: int) -> bool:
-        track = self._track(event.response_id, at)
-        if track.open.closed or event.item_id not in track.open.calls:
-            return False  # the item that follows has its name
-        item = Item(type="mcp_call", id=event.item_id, arguments=event.arguments)
-        return self._complete(track, item, at, uncertainty)
-
-    def _mcp_ended(
-        self, event: McpCallCompleted | McpCallFailed, at: int, uncertainty: int
-    ) -> bool:
-        failed = isinstance(event, McpCallFailed)
-        return self._served((event.item_id,), at, uncertainty, failed=failed)
-
-    def _conversation_item(self, event: ItemDone, at: int, uncertainty: int) -> bool:
-        item = event.item
-        if item is None or item.id is None:
-            return False
-        if item.type == "mcp_approval_request":
-            self.approvals.append(item.id)
-            return True
-        if item.type != "mcp_call" or (item.output is None and item.error is None):
-            return False
-        ids = (item.id, item.approval_request_id)
-        return self._served(ids, at, uncertainty, failed=item.error is not None)
-
-    def _served(
-        self, ids: tuple[str | None, ...], at: int, uncertainty: int, *, failed: bool
-    ) -> bool:
-        """The endpoint has run the tool of one of these items: who waits for it may go on."""
-        for o in self._open:
-            call = next((call for call in o.unanswered_calls if call.call_id in ids), None)
-            if call is not None:
-                o.tool_answered(call, at, "error" if failed else "ok", uncertainty)
-                self.served.append(o.turn)
-                return True
-        return False
-
     def _text(self, event: TextDelta | TranscriptDelta, at: int, uncertainty: int) -> bool:
         track = self._track(event.response_id, at)
         track.transcript += event.delta
@@ -313,8 +166,7 @@ class Answers(Attribution):
             return True
         o.turn.usage = merge_usage(o.turn.usage, response.usage)
         for item in response.output or ():
-            if item.type in _CALLS:
-                self._complete(track, item, at, uncertainty)
+            self._complete_item(track, item, at, uncertainty)
         if track.role in (Role.ANSWER, Role.FOLLOW_UP):
             o.final = response
             self._mark(o, "done", at, uncertainty, again=True)
@@ -359,12 +211,8 @@ class Answers(Attribution):
         return self._open[-1] if hopeless else None
 
 
-def _calls_server(o: OpenTurn, name: str | None) -> bool:
-    """Whether it waits for a tool of this name that the endpoint runs itself."""
-    return any(call.server and call.name == name for call in o.unanswered_calls)
-
-
 _FOLD: dict[type, Callable[[Answers, Any, int, int], bool]] = {
+    **CALL_EVENTS,
     AudioDelta: Answers._audio,
     TranscriptDelta: Answers._text,
     TextDelta: Answers._text,
@@ -372,14 +220,6 @@ _FOLD: dict[type, Callable[[Answers, Any, int, int], bool]] = {
     TextDone: Answers._text_done,
     ResponseCreated: Answers._created,
     ResponseDone: Answers._done,
-    OutputItemAdded: Answers._item_added,
-    OutputItemDone: Answers._item_done,
-    ArgumentsDelta: Answers._arguments_delta,
-    ArgumentsDone: Answers._arguments_done,
-    McpArgumentsDone: Answers._mcp_arguments,
-    McpCallCompleted: Answers._mcp_ended,
-    McpCallFailed: Answers._mcp_ended,
-    ItemDone: Answers._conversation_item,
     SpeechStopped: Answers._detected,
     BufferCommitted: Answers._committed,
     IdleTimeout: Answers._idle_timeout,

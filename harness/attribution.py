@@ -111,6 +111,8 @@ class Attribution:
             if self._idle:
                 turn.flags.append(Flag.IDLE_TIMEOUT)
         o = self._open[-1]
+        if o.goes_on_itself:
+            return o, Role.FOLLOW_UP
         end, commit = o.speech_end, self._commit_at
         early = end is None or at < end
         if o.turn.kind is Kind.SPEECH and end is not None and commit is not None:

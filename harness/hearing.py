@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from harness.audio import PCM16, AudioDecoder, AudioFormat
-from harness.chat import MOST_CALLS, FunctionCalls
+from harness.chat import FunctionCalls
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
     ArgumentsDelta,
@@ -26,7 +26,8 @@ from harness.realtime.events import (
     TranscriptDelta,
     TranscriptDone,
 )
-from harness.realtime.objects import ErrorDetails, Response
+from harness.realtime.objects import ErrorDetails, Item, Response
+from harness.serving import REQUEST, SERVED, ServedCalls
 
 __all__ = ["Hearing", "Stage"]
 
@@ -66,8 +67,8 @@ class Hearing:
         self.calls = FunctionCalls()
         self.response: Response | None = None
         self.approvals: list[str] = []
-        self._served: set[str] = set()  # calls of this answer that the endpoint runs itself
-        self._serving: set[str] = set()  # those of them that it has not run yet
+        self._requested: deque[str] = deque(maxlen=KEPT_RESPONSES)  # of them, told apart
+        self._served = ServedCalls()  # of this answer
         self._id: str | None = None  # of the response that is heard
         self._known: dict[str | None, None] = {}  # responses heard or passed over, oldest first
         self._asked: frozenset[str] = frozenset()  # event ids of what asked for the answer
@@ -89,13 +90,14 @@ class Hearing:
     @property
     def to_go_on(self) -> bool:
         """Whether the endpoint has run the tools that it called, and has to be asked to go on."""
-        return self.stage is Stage.SERVED and not self._serving
+        return self.stage is Stage.SERVED and all(call.outcome for call in self._served)
 
     # What we do.
 
     def go_on(self, event_id: str) -> None:
         """The answer is asked by this event to go on."""
         self._asked = frozenset({event_id})
+        self._served = ServedCalls()
         self.stage = Stage.AWAITED
 
     def expect(self, *event_ids: str) -> None:
@@ -155,8 +157,7 @@ class Hearing:
         self._words = ""
         self.agent_transcript = self.response = None
         self.calls = FunctionCalls()
-        self._served.clear()
-        self._serving.clear()
+        self._served = ServedCalls()
 
     # What the endpoint does.
 
@@ -179,7 +180,7 @@ class Hearing:
     def _begin(self, response_id: str | None) -> None:
         if self.stage is not Stage.AWAITED:  # unasked: what was heard before can still be taken
             self.agent_transcript = self.response = None
-            self.calls = FunctionCalls()
+            self.calls, self._served = FunctionCalls(), ServedCalls()
         self.stage, self._id = Stage.HEARD, response_id
         self._know(response_id)
 
@@ -224,9 +225,9 @@ class Hearing:
         for item in response.output or ():
             if item.type == "function_call":
                 self.calls.complete(item.call_id, item.name, item.arguments)
+            self._serve(item)
         self.response = response
-        served = bool(self._served) and response.status == "completed"
-        self._served.clear()
+        served = any(self._served) and response.status == "completed"
         if served and not self.calls.shown():  # functions are answered first, by the script
             self.stage, self._id = Stage.SERVED, None
         else:
@@ -244,15 +245,18 @@ class Hearing:
             return False
         if item.type == "function_call":
             self.calls.begin(item.call_id, item.name)
-        elif item.type == "mcp_call" and item.id and len(self._served) < MOST_CALLS:
-            self._served.add(item.id)
-            self._serving.add(item.id)
+        self._serve(item)
         return False
 
     def _item_done(self, event: OutputItemDone) -> bool:
         item = event.item
-        if item and item.type == "function_call" and self._is_heard(event.response_id):
-            self.calls.complete(item.call_id, item.name, item.arguments)
+        if item is None:
+            return False
+        if self._is_heard(event.response_id):
+            if item.type == "function_call":
+                self.calls.complete(item.call_id, item.name, item.arguments)
+            self._serve(item)
+        self._learn(item)
         return False
 
     def _arguments_delta(self, event: ArgumentsDelta) -> bool:
@@ -265,14 +269,29 @@ class Hearing:
             self.calls.complete(event.call_id, event.name, event.arguments)
         return False
 
+    def _serve(self, item: Item) -> None:
+        """Note a call that the endpoint runs itself, or asks to be allowed."""
+        if item.type in (SERVED, REQUEST):
+            self._served.take(item)
+
+    def _learn(self, item: Item) -> None:
+        """Take what an item says of such a call, in the answer or since."""
+        if item.type == REQUEST and item.id is not None and item.id not in self._requested:
+            self._requested.append(item.id)
+            self.approvals.append(item.id)
+        call = self._served.known(item)
+        if call is not None and item.type == SERVED and (item.output is not None or item.error):
+            call.outcome = "ok"
+
     def _run(self, event: McpCallCompleted | McpCallFailed) -> bool:
-        self._serving.discard(event.item_id or "")
+        call = self._served.of_item(event.item_id) or self._served.claim(event.item_id)
+        if call is not None:
+            call.outcome = "ok"
         return True
 
     def _conversation_item(self, event: ItemDone) -> bool:
-        item = event.item
-        if item and item.id and item.type == "mcp_approval_request":
-            self.approvals.append(item.id)
+        if event.item is not None:
+            self._learn(event.item)
         return False
 
     def _understood(self, event: InputTranscript) -> bool:

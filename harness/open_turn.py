@@ -9,6 +9,7 @@ from harness.realtime.codes import LONGEST_CODE, RATE_LIMIT_CODES
 from harness.realtime.errors import ServerError
 from harness.realtime.objects import Response, StatusDetails
 from harness.records import Flag, Kind, Outcome, Phase, ToolCall, Turn
+from harness.serving import ServedCalls
 
 __all__ = ["OVER", "OpenTurn", "Role", "Round", "Track"]
 
@@ -64,15 +65,15 @@ class OpenTurn:
     """
     A turn that has not closed.
 
-    ``tracks`` are the responses that run; ``calls`` the function calls by call id, with the
-    arguments beside them until they are complete.
+    ``tracks`` are the responses that run; ``calls`` the tool calls by id, with the arguments of
+    functions beside them until they are complete; ``served`` those that the endpoint runs itself.
     """
 
     __slots__ = (
         *("answer", "arguments", "asked", "calls", "closed", "detected", "final", "follow_up_at"),
         *("heard_from", "interrupted_at", "items", "last_delta", "last_delta_slack", "loops"),
-        *("output_at", "playback", "premature", "received", "receiving", "rounds", "speech_end"),
-        *("texts", "tracks", "turn", "vad"),
+        *("output_at", "playback", "premature", "received", "receiving", "rounds", "served"),
+        *("speech_end", "texts", "tracks", "turn", "vad"),
     )
 
     def __init__(self, turn: Turn, playback: Playback, *, vad: bool) -> None:
@@ -87,6 +88,7 @@ class OpenTurn:
         self.final: Response | None = None  # how the answer, or the last follow-up, ended
         self.calls: dict[str, ToolCall] = {}
         self.arguments: dict[str, str] = {}
+        self.served = ServedCalls()
         self.rounds: list[Round] = []
         self.loops = False  # it calls tools again and again
         self.output_at: int | None = None
@@ -122,6 +124,18 @@ class OpenTurn:
     def unanswered_calls(self) -> list[ToolCall]:
         """Tool calls complete, not answered by us or by an MCP server."""
         return [c for c in self.calls.values() if c.called_at and c.answered_at is None]
+
+    @property
+    def followed_up(self) -> bool:
+        """Whether a response followed the last round of tools."""
+        return bool(self.rounds) and self.rounds[-1].created is not None
+
+    @property
+    def goes_on_itself(self) -> bool:
+        """Whether the endpoint, which ran all tools of the last round, may go on unasked."""
+        trip = self.rounds[-1] if self.rounds else None
+        ran = trip is not None and trip.answered is not None and trip.output is None
+        return ran and not (self.followed_up or self.unanswered_calls or self.interrupted_at)
 
     @property
     def settled(self) -> bool:

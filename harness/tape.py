@@ -120,8 +120,9 @@ class TapedRecorder(TurnRecorder):
         elif isinstance(event, Error) and event.error is not None and event.error.event_id:
             return None, event  # about what any of them asked for
         else:
-            item_id = getattr(event, "item_id", None)  # of a call that the endpoint runs itself
-            calling = (o.turn for o in self._open if item_id in o.calls)
+            item = getattr(event, "item", None)  # of a call that the endpoint runs itself, perhaps
+            item_id = getattr(event, "item_id", item and item.id)
+            calling = (o.turn for o in self._open if o.served.speaks_of(item_id))
             return next(calling, self._open[-1].turn if self._open else None), event
         track = self._tracks.get(response_id) or self._newest
         if track is not None and response_id is None:

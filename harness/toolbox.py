@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from harness.answers import ToolRequest
+from harness.tool_calls import ToolRequest
 from harness.tools import Backend, Functions, SimulatedTools, ToolAnswer
 from harness.workload import Workload
 

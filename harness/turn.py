@@ -3,7 +3,7 @@ The fold of a conversation's timed facts into turns.
 
 What we wrote and what the endpoint sent enter with their instants, in integer nanoseconds of the
 monotonic clock; finished turns come out. What belongs to which turn and when a turn is over is
-decided here and in ``answers``, and nowhere else. No clock, no socket.
+decided here and in the modules that it builds on, and nowhere else. No clock, no socket.
 """
 
 from harness.answers import Answers
@@ -207,9 +207,9 @@ class TurnRecorder(Answers):
         return o is not None and bool(o.unanswered_calls)
 
     def goes_on(self, turn: Turn) -> bool:
-        """Whether its answer is to go on after its tools' outputs."""
+        """Whether its answer is to be asked to go on after its tools' outputs."""
         o = self._find(turn)
-        return o is not None and not o.loops and o.interrupted_at is None
+        return o is not None and not (o.loops or o.interrupted_at or o.followed_up)
 
     def heard(self, turn: Turn, now: int) -> int:
         """Nanoseconds of its answer heard, from the first audible sample."""

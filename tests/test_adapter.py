@@ -988,6 +988,20 @@ def test_calls_that_need_approval_are_approved_for_a_script_too(partner, adapter
     assert (item["approval_request_id"], item["approve"]) == ("ask_1", True)
 
 
+def test_a_call_that_is_made_when_it_is_approved_is_gone_on_from_for_a_script_too(partner, adapter):
+    adapter.send_text("Hello")
+    request = {"id": "ask_1", "type": "mcp_approval_request", "name": "search", "arguments": "{}"}
+    partner.say(ga.response_created(), ga.item_added("resp_1", "ask_1", **request))
+    partner.say(ga.item_done("resp_1", **request), ga.response_done())
+    assert partner.last("conversation.item.create")["item"]["approval_request_id"] == "ask_1"
+    assert partner.names.count("response.create") == 1
+
+    partner.say(ga.mcp_ended(), ga.mcp_ended())
+    assert partner.names.count("response.create") == 2
+    partner.say(*ga.answer("resp_2", deltas=1))
+    assert hear(adapter) == [b"\1\2" * 480]
+
+
 def test_an_interrupted_answer_does_not_go_on_after_its_tool(partner, adapter):
     adapter.send_text("Hello")
     partner.say(*ga.mcp_call())

@@ -770,6 +770,15 @@ def test_the_answer_goes_on_once_when_our_tool_and_the_endpoints_have_answered(m
     assert line.partner.names.count("response.create") == 2
 
 
+def test_an_endpoint_that_goes_on_itself_is_not_asked_to(line):
+    *made, done = ga.mcp_call()
+    line.answer([*made, done, ga.mcp_ended(), *ga.answer("resp_2")])
+    turn, _ = quiet(line)
+
+    assert (turn.outcome, turn.response_ids) == (Outcome.COMPLETED, ["resp_1", "resp_2"])
+    assert line.partner.names.count("response.create") == 1
+
+
 @pytest.mark.parametrize("announced", [True, False])
 def test_calls_that_need_approval_are_approved(line, announced):
     request = {"id": "ask_1", "type": "mcp_approval_request", "server_label": "docs"}

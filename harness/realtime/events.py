@@ -31,6 +31,7 @@ __all__ = [
     "ItemTruncated",
     "Malformed",
     "McpArgumentsDone",
+    "McpCallBegun",
     "McpCallCompleted",
     "McpCallFailed",
     "OutputItemAdded",
@@ -237,18 +238,22 @@ class McpArgumentsDone(_OfItem, tag="response.mcp_call_arguments.done", kw_only=
     arguments: str | None = None
 
 
-class _McpCallEnded(ServerEvent, kw_only=True):
-    """A tool of an MCP server has been run."""
+class _McpCall(ServerEvent, kw_only=True):
+    """A tool of an MCP server runs, perhaps after the response that called it is done."""
 
     item_id: str | None = None
     output_index: int | None = None
 
 
-class McpCallCompleted(_McpCallEnded, tag="response.mcp_call.completed"):
+class McpCallBegun(_McpCall, tag="response.mcp_call.in_progress"):
+    """It has been asked: the call is complete, and approved if it had to be."""
+
+
+class McpCallCompleted(_McpCall, tag="response.mcp_call.completed"):
     """It has said something."""
 
 
-class McpCallFailed(_McpCallEnded, tag="response.mcp_call.failed"):
+class McpCallFailed(_McpCall, tag="response.mcp_call.failed"):
     """It has failed."""
 
 
@@ -278,7 +283,8 @@ ACTED_ON: dict[str, type[ServerEvent]] = {
         *(BufferCommitted, BufferCleared, IdleTimeout, InputTranscript, InputTranscriptFailed),
         *(ResponseCreated, OutputItemAdded, OutputItemDone, AudioDelta, AudioDone),
         *(TranscriptDelta, TranscriptDone, TextDelta, TextDone, ArgumentsDelta, ArgumentsDone),
-        *(McpArgumentsDone, McpCallCompleted, McpCallFailed, ResponseDone, RateLimits, Error),
+        *(McpArgumentsDone, McpCallBegun, McpCallCompleted, McpCallFailed),
+        *(ResponseDone, RateLimits, Error),
     )
 }
 """Wire name to struct."""
@@ -311,7 +317,6 @@ SERVER_EVENTS = frozenset(ACTED_ON) | {
     "output_audio_buffer.stopped",
     "response.content_part.added",
     "response.content_part.done",
-    "response.mcp_call.in_progress",
     "response.mcp_call_arguments.delta",
 }
 """All events a GA server may send, by wire name."""

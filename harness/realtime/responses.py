@@ -104,8 +104,10 @@ class Responses:
         return response.id or ""
 
     def _count_stray(self, event: ev.ServerEvent, name: str) -> None:
-        kind = "after_done" if name in self._ended else "unknown_response"
-        self._deviations.count(kind, event.type)
+        if name not in self._ended:
+            self._deviations.count("unknown_response", event.type)
+        elif not _runs_on(event):
+            self._deviations.count("after_done", event.type)
 
     def _end(self, name: str) -> None:
         self.active.pop(name, None)
@@ -113,6 +115,13 @@ class Responses:
             self._ended[name] = None
             if len(self._ended) > _KEPT_RESPONSES:
                 del self._ended[next(iter(self._ended))]
+
+
+def _runs_on(event: ev.ServerEvent) -> bool:
+    """Whether it is about a tool that the endpoint may run when the response is done."""
+    if isinstance(event, ev.OutputItemAdded | ev.OutputItemDone):
+        return event.item is not None and (event.item.type or "").startswith("mcp_")
+    return isinstance(event, ev.McpArgumentsDone)
 
 
 def _remember(items: set[str], item: str) -> None:
