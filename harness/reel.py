@@ -36,6 +36,7 @@ class _Header(msgspec.Struct, kw_only=True):
     vad: bool
     hear_out: bool
     buffer_ns: int
+    tool_rounds: int = 8  # as long as no tape said it
     commit_at: int | None
     closed_at: int
 

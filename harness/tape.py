@@ -61,6 +61,7 @@ class Tape(msgspec.Struct, kw_only=True):
     vad: bool
     hear_out: bool
     buffer_ns: int
+    tool_rounds: int
     commit_at: int | None  # the newest commit before it began
     closed_at: int
     facts: list[Fact]
@@ -188,6 +189,7 @@ class TapedRecorder(TurnRecorder):
                 vad=o.vad,
                 hear_out=self.hear_out,
                 buffer_ns=self.buffer,
+                tool_rounds=self.tool_rounds,
                 commit_at=commit_at,
                 closed_at=now,
                 facts=[fact for fact in seen if fact is not None],
@@ -245,6 +247,7 @@ def replay(tape: Tape, *, buffer_ns: int | None = None) -> Turn:
         format=tape.format,
         vad=tape.vad,
         hear_out=tape.hear_out,
+        tool_rounds=tape.tool_rounds,
     )
     recorder.turns, recorder.audio = was.turn, was.audio
     recorder.resume(tape.commit_at)

@@ -109,6 +109,26 @@ def test_a_turn_of_a_tool_folds_again(tmp_path):
     assert as_data(again) == as_data(tape.turn)
 
 
+@pytest.mark.parametrize("allowed", [2, 12], ids=["too often", "often"])
+def test_a_turn_that_calls_tools_again_and_again_folds_again(tmp_path, allowed):
+    script = Taped()
+    script.recorder.tool_rounds = allowed
+    script.say(0, 100)
+    now = 300
+    for n in range(11):
+        name, call = f"r{n}", f"c{n}"
+        script.hear((now, created(name)), (now + 1, calls("look_up", call, name)))
+        script.hear((now + 2, arguments("{}", call, name)), (now + 3, done(name)))
+        script.answer_tools(now + 5)
+        now += 10
+    script.hear((now, created("last")), (now + 1, audio(100, response="last")))
+    script.hear((now + 2, done("last")))
+    (tape, *_) = script.tapes(9000)
+
+    assert tape.turn.code == ("tool_loop" if allowed == 2 else None)
+    assert as_data(replay(through_a_file(tape, tmp_path))) == as_data(tape.turn)
+
+
 def test_turns_that_overlap_have_tapes_of_their_own(tmp_path):
     script = Taped()
     script.say(0, 100)
