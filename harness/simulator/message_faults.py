@@ -42,7 +42,8 @@ class MessageFaults:
         note: Callable[[Fault, Out, int], None],
     ) -> None:
         self._source = source
-        self._faults = faults
+        # What is cut off can't be corrupted any more.
+        self._faults = sorted(faults, key=lambda fault: fault.name == "cut")
         self._rng = rng
         self._note = note
         self._ready: deque[Out] = deque()
@@ -86,7 +87,7 @@ class MessageFaults:
                 case "duplicate":
                     self._ready.append(out._replace(stamps=()))
                 case "cut":
-                    end = self._rng.randrange(1, len(out.message))
+                    end = self._rng.randrange(1, max(2, len(out.message)))
                     out = out._replace(message=out.message[:end])
                 case "corrupt":
                     out = out._replace(message=_corrupted(out.message, self._rng))

@@ -351,6 +351,16 @@ def test_a_message_may_be_corrupt():
         assert event["session"] in (0, [], {}, True, "\x00")
 
 
+def test_all_that_can_happen_to_a_message_may_happen_to_the_same():
+    kinds = ("cut", "cut", "corrupt", "duplicate", "oversize", "fragment")
+    faults = [f"{kind}:session.updated=1" for kind in kinds]
+    caller = Dialogue(endpoint=Endpoint(settings(faults=faults), name="t"))
+    caller.session.receive(b'{"type":"session.update","session":{"type":"realtime"}}', 0)
+
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(caller.session.take(0).message)
+
+
 @pytest.mark.parametrize(
     ("fault", "framing"), [("oversize", Framing.ENDLESS), ("fragment", Framing.FRAGMENTS)]
 )
