@@ -24,34 +24,16 @@ from harness.health import HealthMonitor
 from harness.options import parse_workload
 from harness.realtime.endpoint import parse_endpoint
 from harness.records import Identity
+from harness.selftest.job import Job, Part
 from harness.selftest.scenes import BUFFER_S
 from harness.sinks.rundir import RunDirectory
 from harness.workload import Workload
 
-__all__ = ["Job", "Part"]
+__all__: list[str] = []
 
 DIAL_EVERY_S = 0.005
 DIAL_AGAIN_S = 1.0
 ENDS_WITHIN_S = 90.0  # after the last turn was begun
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Callers who all do the same."""
-
-    scene: str
-    url: str
-    sessions: int
-    options: dict[str, str]  # of the workload
-    talks_over: float | None = None
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """What this process is to do."""
-
-    parts: list[Part]
-    seconds: float  # from the last session dialled; then no turn begins
-    folder: str  # where the run directory is made
-    core: int | None = None  # the only one to use
 
 
 class Crowd:

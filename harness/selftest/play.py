@@ -3,18 +3,18 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-import trustme
 
 from harness.audio import PCM16
 from harness.corpus import load_corpus
 from harness.errors import CommandError
 from harness.records import Health, Session, Turn
+from harness.selftest.job import Job, Part
 from harness.selftest.outcome import Evidence
 from harness.selftest.scenes import ENDPOINTS, FRAME_MS, SCENES, Scene, cast
 from harness.selftest.truth import Line
@@ -46,7 +46,7 @@ def play(
         scenes: What they do.
         endpoints: Options of the endpoints that the scenes name.
         frame_ms: Of the audio in each message.
-        tls: Whether they talk over TLS, with a certificate made for it.
+        tls: Whether they talk over TLS, with certificates made for it.
         cores: The callers' and the endpoints', to measure what one carries.
 
     Raises:
@@ -54,59 +54,61 @@ def play(
 
     """
     parts = cast(sessions, scenes)
-    with tempfile.TemporaryDirectory(prefix="selftest-") as name, ExitStack() as stack:
+    played = [scene for scene in scenes if parts[scene.name]]
+    known = {scene.endpoint: endpoints[scene.endpoint] for scene in played}
+    callers, callees = cores or (None, None)
+    with tempfile.TemporaryDirectory(prefix="selftest-") as name:
         folder = Path(name)
-        certificate = _certificate(folder) if tls else ()
-        trust = {"ca_file": str(folder / "ca.pem")} if tls else {}
-        running = {
-            endpoint: stack.enter_context(
-                SimulatorProcess(
-                    (*endpoints[endpoint], *certificate),
-                    folder / f"{endpoint}.jsonl",
-                    core=cores[1] if cores else None,
-                )
+        with _running(known, folder, core=callees, tls=tls) as running:
+            job = Job(
+                parts=[_part(scene, running, parts, frame_ms, folder, tls=tls) for scene in played],
+                seconds=seconds,
+                folder=name,
+                core=callers,
             )
-            for endpoint in {scene.endpoint for scene in scenes if parts[scene.name]}
-        }
-        job = {
-            "parts": [
-                _part(scene, running[scene.endpoint].url, parts[scene.name], frame_ms, trust)
-                for scene in scenes
-                if parts[scene.name]
-            ],
-            "seconds": seconds,
-            "folder": name,
-            "core": cores[0] if cores else None,
-        }
-        run = _perform(job, seconds)
-        stack.close()  # the logs are complete once the endpoints have ended
+            run = _perform(job)
+        # Logs are complete once the endpoints have ended.
         return _evidence(run, list(running.values()), frame_ms)
 
 
+@contextmanager
+def _running(
+    endpoints: Mapping[str, tuple[str, ...]], folder: Path, *, core: int | None, tls: bool
+) -> Iterator[dict[str, SimulatorProcess]]:
+    """Endpoints by name, each with a log, and over TLS a certificate to trust, of its name."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                SimulatorProcess(
+                    (*options, *(("--tls", str(folder / f"{name}.pem")) if tls else ())),
+                    folder / f"{name}.jsonl",
+                    core=core,
+                )
+            )
+            for name, options in endpoints.items()
+        }
+
+
 def _part(
-    scene: Scene, url: str, sessions: int, frame_ms: int, trust: dict[str, str]
-) -> dict[str, Any]:
-    return {
-        "scene": scene.name,
-        "url": url,
-        "sessions": sessions,
-        "options": {"frame_ms": str(frame_ms), **scene.options, **trust},
-        "talks_over": scene.talks_over,
-    }
+    scene: Scene,
+    running: Mapping[str, SimulatorProcess],
+    parts: Mapping[str, int],
+    frame_ms: int,
+    folder: Path,
+    *,
+    tls: bool,
+) -> Part:
+    trust = {"ca_file": str(folder / f"{scene.endpoint}.pem")} if tls else {}
+    return Part(
+        scene=scene.name,
+        url=running[scene.endpoint].url,
+        sessions=parts[scene.name],
+        options={"frame_ms": str(frame_ms), **scene.options, **trust},
+        talks_over=scene.talks_over,
+    )
 
 
-def _certificate(folder: Path) -> tuple[str, ...]:
-    """Make a certificate for this host; the options that let an endpoint use it."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    issued = authority.issue_cert("127.0.0.1")
-    issued.private_key_pem.write_to_path(str(folder / "key.pem"))
-    for pem in issued.cert_chain_pems:
-        pem.write_to_path(str(folder / "cert.pem"), append=True)
-    return ("--cert", str(folder / "cert.pem"), "--key", str(folder / "key.pem"))
-
-
-def _perform(job: dict[str, Any], seconds: float) -> Path:
+def _perform(job: Job) -> Path:
     """Let the callers do their job; where they left their records."""
     # In a process of its own: what measures must not be what is measured.
     command = [sys.executable, "-m", "harness.selftest.crowd"]
@@ -114,7 +116,7 @@ def _perform(job: dict[str, Any], seconds: float) -> Path:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     ) as callers:
         said, _ = callers.communicate(
-            msgspec.json.encode(job).decode() + "\n", timeout=seconds + TALKS_ON_S
+            msgspec.json.encode(job).decode() + "\n", timeout=job.seconds + TALKS_ON_S
         )
     if callers.returncode or not said.strip():
         raise CommandError("the callers failed; see what they said above")

