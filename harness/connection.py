@@ -78,13 +78,14 @@ class Connection:
 
     Attributes:
         session: What may be sent and received; a new one for each ``connect``.
+        transport: What it goes over; ``None`` before.
         closed: How the session ended; ``None`` while it lasts.
         steps: Seconds of each step of connecting.
         upgraded_at: When the WebSocket was open, ns.
         errors: Error events by code.
         last_error: The last of them.
-        goodbye_late: We hung up, and the endpoint did not in time.
         parting_error: The same, if the endpoint closed the session right after it.
+        goodbye_late: We hung up, and the endpoint did not in time.
 
     """
 

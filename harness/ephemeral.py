@@ -94,13 +94,9 @@ def _context(ca_file: Path | None) -> gevent.ssl.SSLContext:
 
 
 def _refused(endpoint: Endpoint, status: int, headers: dict[str, str], body: bytes) -> Refused:
-    try:
-        phrase = f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = str(status)
-    shown = endpoint.redact(body.decode(errors="replace"))
-    said = " ".join(shown.split())[:SHOWN]
-    text = f"{endpoint.host}:{endpoint.port} gave no ephemeral key: {phrase}"
+    answer = Handshake(status, headers, endpoint.redact(body.decode(errors="replace")))
+    said = " ".join(answer.body.split())[:SHOWN]
+    text = f"{endpoint.host}:{endpoint.port} gave no ephemeral key: {answer.status_line}"
     if status == HTTPStatus.NOT_FOUND:
         text += " (it may not make any: then leave --ephemeral-keys out)"
-    return Refused(f"{text}: {said}" if said else text, Handshake(status, headers, shown))
+    return Refused(f"{text}: {said}" if said else text, answer)

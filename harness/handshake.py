@@ -35,6 +35,14 @@ class Handshake(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: str = ""  # its beginning
 
+    @property
+    def status_line(self) -> str:
+        """Status and phrase, as far as it has one: ``401 Unauthorized``."""
+        try:
+            return f"{self.status} {HTTPStatus(self.status).phrase}"
+        except ValueError:
+            return str(self.status)
+
 
 class ConnectError(Exception):
     """
@@ -183,7 +191,7 @@ class Opening:
         return Refused(self._tell(handshake, why), handshake)
 
     def _tell(self, answer: Handshake, why: Exception | None) -> str:
-        status = f"{answer.status} {_phrase(answer.status)}".strip()
+        status = answer.status_line
         headers = {name.lower(): value for name, value in answer.headers.items()}
         location, again = headers.get("location"), headers.get("retry-after", "")[:40]
         if answer.status == 101:
@@ -216,10 +224,3 @@ def _secrets(
     for name, value in parse_qsl(uri.query):
         if len(value) >= 6 and any(word in name.lower() for word in ("key", "token", "secret")):
             yield value
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""

@@ -91,11 +91,6 @@ class Detector:
             self._prefix_ms, self._level = 300, 3
         self._least = self._level
 
-    @property
-    def speaking(self) -> bool:
-        """Whether the caller speaks."""
-        return self._speaking
-
     def hear(self, data: bytes) -> Iterator[SpeechStarted | SpeechStopped]:
         """Listen on."""
         data = self._rest + data if self._rest else data
