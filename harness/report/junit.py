@@ -44,7 +44,11 @@ def _verdict(summary: Mapping[str, Any]) -> Case:
 
 def _objectives(summary: Mapping[str, Any]) -> list[Case]:
     return [
-        (each["objective"], each["met"], words.objective_value(each["objective"], each["value"]))
+        (
+            each["objective"],
+            each["met"],
+            words.objective_value(each["objective"], each["value"], each["met"]),
+        )
         for each in summary["slo"]
     ]
 

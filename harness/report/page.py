@@ -92,13 +92,14 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         for p in ("p50", "p95", "p99")
     ]
     cost = summary["cost_usd"]
+    free = "at a vendor; free here" if summary["spending"]["free"] else ""
     return [
         *waits,
         _tile("turns", words.count(turns)),
         _tile("failed turns", words.share(failed, turns), note=f"{failed} turns"),
         _tile("sessions", words.count(summary["sessions"])),
         _tile("most at once", words.count(summary["max_concurrency"])),
-        *([] if cost is None else [_tile("cost", words.cost(summary))]),
+        *([] if cost is None else [_tile("cost", words.cost(summary), ci=free)]),
     ]
 
 

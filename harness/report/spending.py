@@ -59,6 +59,7 @@ def spending(run: Run, usd: float | None) -> dict[str, Any]:
     }
     return {
         "usd": usd,
+        "free": run.meta.get("paid") is False,
         "unpriced_turns": int(run.turns["unpriced"].sum()),
         "tokens": {kind: n for kind, n in used.items() if n},
         **{name: usd / n if usd is not None and n else None for name, n in whole.items()},

@@ -36,8 +36,7 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     for name in ("p50", "p90", "p95", "p99"):
         table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), _certainty(ttfa, name))
     if summary["cost_usd"] is not None:
-        minute = words.usd(summary["spending"]["per_good_minute"])
-        table.add_row("cost", words.cost(summary), f"{minute} a good minute")
+        table.add_row("cost", words.cost(summary), _price(summary["spending"]))
     if summary["suspect"]:
         table.add_row("suspect", f"{words.count(summary['suspect'])} turns")
     if summary["damaged"]:
@@ -60,6 +59,12 @@ def _certainty(ttfa: Mapping[str, Any], name: str) -> str:
         return words.too_few(name)
     ends = words.interval(ttfa["ci"].get(name))
     return f"95 % CI {ends}" if ends else ""
+
+
+def _price(spending: Mapping[str, Any]) -> str:
+    """What a minute cost that was worth it, and whether anybody pays it."""
+    minute = f"{words.usd(spending['per_good_minute'])} a good minute"
+    return f"{minute}, at a vendor: this host is free" if spending["free"] else minute
 
 
 def print_capacity(console: Console, summary: Mapping[str, Any]) -> None:
@@ -99,9 +104,9 @@ def print_verdict(console: Console, summary: Mapping[str, Any]) -> None:
 def print_judgements(console: Console, summary: Mapping[str, Any]) -> None:
     """How the run stands to each of its objectives."""
     for judgement in summary["slo"]:
-        value = words.objective_value(judgement["objective"], judgement["value"])
-        text = f"{MET[judgement['met']]}  {escape(judgement['objective'])}  ({escape(value)})"
-        console.print(text)
+        asked, met = judgement["objective"], judgement["met"]
+        value = words.objective_value(asked, judgement["value"], met)
+        console.print(f"{MET[met]}  {escape(asked)}  ({escape(value)})")
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:

@@ -128,12 +128,12 @@ def span(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def objective_value(objective: str, value: Any) -> str:
-    """What a run reached of an objective, in the objective's unit."""
+def objective_value(objective: str, value: Any, met: bool | None = None) -> str:
+    """What a run reached of an objective, in its unit; if it is undecided, what is missing."""
     if value is None:
         return "there are none"
     if isinstance(value, Mapping) and value.get("above") is None:
-        return too_few(objective)
+        return too_few(objective) if met is None else MISSING
     if objective.startswith(("turns", "sessions")):
         return share(value, 1) if objective.endswith("%") else count(int(value))
     if objective.startswith("audio_gaps"):

@@ -275,6 +275,7 @@ class FrontStation(Station):
         run = describe_run(
             options=safe_values(vars(self.options)),
             target=setup.targets,
+            paid=setup.paid,
             load=self._load(),
             truth=self.gate.simulator.log if self.gate.simulator else None,
         )

@@ -136,7 +136,12 @@ def _same_terminal() -> dict[str, str]:
 
 
 def describe_run(
-    *, options: Mapping[str, Any], target: str, load: Mapping[str, Any], truth: Path | None
+    *,
+    options: Mapping[str, Any],
+    target: str,
+    paid: bool,
+    load: Mapping[str, Any],
+    truth: Path | None,
 ) -> dict[str, Any]:
     """
     What ``run.json`` says when a run starts.
@@ -144,6 +149,7 @@ def describe_run(
     Args:
         options: Safe to be shown.
         target: Whom it calls, safe to be shown.
+        paid: Whether that may cost money.
         load: Users, spawn rate, run time and the like.
         truth: The truth log of the embedded simulator.
 
@@ -153,6 +159,7 @@ def describe_run(
         "state": "running",
         "started_at": _now(),
         "target": target,
+        "paid": paid,
         "options": dict(options),
         **load,
         "truth": None if truth is None else str(truth),

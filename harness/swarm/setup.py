@@ -11,7 +11,7 @@ from harness.corpus import Corpus, load_corpus
 from harness.loads import Load, parse_load
 from harness.noise import in_noise
 from harness.options import OPTIONS, parse_option, parse_workload
-from harness.paid import check_money
+from harness.paid import check_money, is_paid
 from harness.realtime.dialects import DIALECTS, dialect_of
 from harness.realtime.endpoint import Endpoint, parse_endpoint
 from harness.realtime.keys import resolve_key
@@ -38,6 +38,11 @@ class Setup(msgspec.Struct, frozen=True):
     def targets(self) -> str:
         """Whom it calls, as records say it."""
         return ", ".join(sorted({endpoint.target for endpoint in self.endpoints.values()}))
+
+    @property
+    def paid(self) -> bool:
+        """Whether it may cost money to call them."""
+        return any(is_paid(endpoint, self.workload.free) for endpoint in self.endpoints.values())
 
     @property
     def notices(self) -> list[str]:

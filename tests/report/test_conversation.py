@@ -87,3 +87,10 @@ def test_each_scenario_has_its_own_figures(tmp_path):
     assert talk["ttfa"]["p50"] == pytest.approx(0.2)
     assert (tools["turns"], tools["failed"], tools["unanswered"], tools["tools"]) == (25, 5, 5, 20)
     assert tools["ttfa"]["p50"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("paid", "free"), [(True, False), (False, True), (None, False)])
+def test_what_a_free_host_would_have_cost_is_told_as_such(tmp_path, paid, free):
+    path = write_run(tmp_path, [answered()], meta={} if paid is None else {"paid": paid})
+
+    assert summarise(load_run(path))["spending"]["free"] is free
