@@ -7,6 +7,7 @@ that it should look.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from types import TracebackType
@@ -30,11 +31,14 @@ from harness.workload import Workload
 
 __all__ = ["Connection", "Listener", "NotConnected", "SessionFailed"]
 
+logger = logging.getLogger("harness.realtime")
+
 KEPT_CODES = 64  # error codes told apart; a server may make up new ones without end
 OTHER = "other"
 SHORTEST_DIAL = 0.05  # seconds left to dial when getting a key took all the time there was
 LAST_WORDS = 1.0  # seconds that a server that refuses a session has to close it, with its own code
 LONGEST_MESSAGE = 500
+SILENT_NS = 2_000_000_000  # an endpoint that begins no import for so long makes none
 PARTING_NS = 5_000_000_000  # an error further back is not why the session was closed
 
 Listener = Callable[[Received, int, int], bool]
@@ -126,13 +130,16 @@ class Connection:
         self.parting_error: ServerError | None = None
         self.goodbye_late = False
         self._erred_at = 0
+        self._importing = False  # the caller waits for tools
         self._changed.clear()
 
     # Connecting.
 
     def connect(self) -> None:
         """
-        Dial, and wait until the session is configured.
+        Dial, and wait until the session is configured, and has the tools of its MCP servers.
+
+        A session whose tools are not imported within its limit is usable all the same.
 
         Raises:
             SessionFailed: If the endpoint can't be reached, refuses or takes too long.
@@ -156,6 +163,22 @@ class Connection:
         if not self._reach(State.READY, upgraded_at + limit):
             raise self._too_late()
         self.steps["updated"] = (monotonic_ns() - upgraded_at) / 1e9
+        self._import_tools(upgraded_at + limit)
+        if self.session.imports.complete:
+            self.steps["tools"] = (monotonic_ns() - upgraded_at) / 1e9
+
+    def _import_tools(self, deadline: int) -> None:
+        """Wait for the tools of MCP servers: an answer before lacks them, and would look fast."""
+        imports, begun_by = self.session.imports, monotonic_ns() + SILENT_NS
+        self._importing = True
+        while imports.pending and self.closed is None:
+            if not self.wait(deadline if imports.begun else min(begun_by, deadline)):
+                imports.give_up()
+        self._importing = False
+        if "ignored" in imports.outcomes.values():
+            self.session.deviate("config_ignored", "tools")
+        for complaint in imports.complaints:
+            logger.warning("%s", complaint)
 
     def _dial(self) -> int:
         """Open the WebSocket; return when it was open."""
@@ -254,7 +277,8 @@ class Connection:
         event = session.receive(data)
         if type(event) is Error:
             self._count(event, at)
-        if self._listener(event, at, uncertainty) or before is not State.READY:
+        setting_up = before is not State.READY or self._importing
+        if self._listener(event, at, uncertainty) or setting_up:
             self._changed.set()
 
     def _on_close(self, closed: Closed) -> None:

@@ -81,6 +81,8 @@ class Handover:
     def _complete(self, turn: Turn, late_at: int) -> None:
         """Fill what the fold does not know of a turn."""
         measure(turn)
+        for call in turn.tools:
+            call.listed = self._connection.session.imports.lists(call.server, call.name)
         if Flag.SECOND_ANSWER in turn.flags:
             self._connection.session.deviate("second_answer", "response.created")
         if _suspect(turn, late_at):

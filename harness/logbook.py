@@ -133,7 +133,9 @@ class Logbook:
         record.scorecard = self._scorecard()
         if record.outcome is SessionOutcome.REFUSED and record.code is not None:
             self._struck[record.code] += 1
-        record.errors = dict(Counter(connection.errors) - self._struck)
+        imports = connection.session.imports
+        record.imports = imports.outcomes
+        record.errors = dict(Counter(connection.errors) - self._struck + Counter(imports.codes))
         if closed is not None:
             record.close_code = closed.code
             record.message = connection.one_line(closed.error or closed.reason)

@@ -312,7 +312,7 @@ METRICS = (
     Metric(
         name="session_connect",
         help="Steps of opening a session.",
-        origin="dns, tcp, tls, upgrade: one after the other; created, updated: from the upgrade",
+        origin="dns, tcp, tls, upgrade: one after the other; created, updated, tools: from the upgrade",
         labels=("scenario", "model", "step"),
         buckets=CONNECT_BUCKETS,
     ),

@@ -140,6 +140,7 @@ class ToolCall(msgspec.Struct, kw_only=True):
     answered_at: int | None = None  # ns, function_call_output written, or MCP's result received
     outcome: str = ""  # ok, error, timeout, unknown
     server: str = ""  # label of the MCP server whose tool the endpoint ran; empty: it was ours
+    listed: bool = False  # the endpoint had imported a tool of that name from that server
 
 
 class Turn(msgspec.Struct, kw_only=True):
@@ -244,7 +245,7 @@ class Session(msgspec.Struct, kw_only=True):
     arrival: int = 0  # ordinal in the schedule of open arrivals; 0: there is none
     due_at: int | None = None  # ns, when that schedule wanted the call to begin
     blocked: bool = False  # no caller was idle then: it waited for one
-    steps: dict[str, float | None] = {}  # seconds: dns, tcp, tls, upgrade, created, updated
+    steps: dict[str, float | None] = {}  # seconds: dns, tcp, tls, upgrade, created, updated, tools
     outcome: SessionOutcome | None = None
     phase: Phase | None = None
     code: str | None = None
@@ -252,6 +253,7 @@ class Session(msgspec.Struct, kw_only=True):
     close_code: int | None = None
     deviations: dict[str, int] = {}
     scorecard: dict[str, dict[str, int]] = {}  # the same by kind, then event and field
+    imports: dict[str, str] = {}  # of tools, by MCP server: ok, empty, failed, late, ignored
     errors: dict[str, int] = {}  # error events by code, but those that ended a turn or refused it
     turns: int = 0
     responses: int = 0

@@ -825,6 +825,89 @@ def test_tools_of_servers_are_called_in_a_loop_no_more_than_ours(monkeypatch):
     assert turn.response_ids == [f"resp_{n}" for n in range(4)]
 
 
+# Tools of MCP servers, imported before the caller speaks.
+
+DOCS = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
+LIST = {"id": "list_1", "type": "mcp_list_tools", "server_label": "docs"}
+BEGUN = ga.message("conversation.item.added", item=LIST | {"tools": []})
+
+
+def importing(monkeypatch, tmp_path, **options):
+    """A line whose session names an MCP server."""
+    session = tmp_path / "session.json"
+    session.write_text(json.dumps({"tools": [DOCS]}))
+    line = Line(monkeypatch, session=str(session), **options)
+    line.answer(ga.answer())
+    return line
+
+
+def ends_import(how, *tools):
+    item = LIST | {"tools": [{"name": name, "input_schema": {}} for name in tools]}
+    event = ga.message(f"mcp_list_tools.{how}", item_id="list_1")
+    return [event, ga.message("conversation.item.done", item=item)]
+
+
+def test_a_caller_speaks_when_the_tools_of_its_servers_are_imported(monkeypatch, tmp_path):
+    line = importing(monkeypatch, tmp_path)
+    line.answer([*ga.mcp_call(), ga.mcp_ended()], ga.answer("resp_2"))
+    said = gevent.spawn(quiet, line)
+    with gevent.Timeout(5):
+        while not line.partner.sent:
+            gevent.sleep(0.001)
+    gevent.sleep(0.02)
+    line.partner.say(BEGUN)
+    gevent.sleep(0.02)
+    assert line.partner.names == []
+
+    line.partner.say(*ends_import("completed", "search", "fetch"))
+    turn, ended = said.get(timeout=5)
+    assert ended == OK
+    assert [(call.name, call.listed) for call in turn.tools] == [("search", True)]
+    assert line.sessions[-1].imports == {"docs": "ok"}
+    assert line.sessions[-1].steps["tools"] >= line.sessions[-1].steps["updated"] + 0.04
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome", "errors", "deviations"),
+    [
+        ([BEGUN, *ends_import("failed")], "failed", {"mcp_list_tools_failed": 1}, {}),
+        ([BEGUN], "late", {"mcp_list_tools_timeout": 1}, {}),
+        ([], "ignored", {}, {"config_ignored": 1}),
+    ],
+)
+def test_a_caller_does_without_tools_that_are_not_imported_and_it_is_recorded(
+    monkeypatch, tmp_path, caplog, said, outcome, errors, deviations
+):
+    monkeypatch.setattr("harness.connection.SILENT_NS", NS // 50)
+    line = importing(monkeypatch, tmp_path, timeout_session="100ms")
+    line.partner.answers["session.update"] = lambda event: [ga.updated(), *said]
+    turn, ended = quiet(line)
+    session = line.sessions[-1]
+
+    assert (turn.outcome, ended) == (Outcome.COMPLETED, OK)
+    assert session.imports == {"docs": outcome}
+    assert (session.errors, session.deviations) == (errors, deviations)
+    assert set(session.errors) <= LISTED_CODES
+    assert "tools" not in session.steps
+    (complaint,) = [record.getMessage() for record in caplog.records]
+    assert "MCP server docs: callers speak without them" in complaint
+
+
+def test_a_session_that_closes_while_its_tools_are_imported_was_a_session(monkeypatch, tmp_path):
+    line = importing(monkeypatch, tmp_path)
+
+    def close_soon(event):
+        gevent.spawn_later(0.01, line.partner.hang_up, 1011)
+        return [ga.updated(), BEGUN]
+
+    line.partner.answers["session.update"] = close_soon
+    with suppress(CallEnded), line.call as call:
+        call.send_text("Hello")
+
+    assert line.sessions[-1].outcome is SessionOutcome.DISCONNECTED
+    assert line.sessions[-1].imports == {}
+
+
 @pytest.mark.parametrize("arguments", ["no json", "[1]", '{"n": "four"}', '{"m": 4}', ""])
 def test_bad_arguments_are_recorded_and_not_fatal(monkeypatch, arguments):
     line = Line(monkeypatch, tools=[double])

@@ -7,6 +7,8 @@ what servers make up.
 
 __all__ = [
     "FATAL_CODES",
+    "IMPORT_FAILED",
+    "IMPORT_LATE",
     "LISTED_CODES",
     "LONGEST_CODE",
     "RATE_LIMIT_CODES",
@@ -18,6 +20,10 @@ __all__ = [
 
 LONGEST_CODE = 80
 """Characters of an error code that are kept; a server may send anything for one."""
+
+IMPORT_FAILED = "mcp_list_tools_failed"
+IMPORT_LATE = "mcp_list_tools_timeout"
+"""The endpoint could not import the tools of an MCP server, or not before its caller spoke."""
 
 FATAL_CODES = frozenset(
     {
@@ -74,6 +80,7 @@ _OWN_CODES = frozenset(
     {
         *("dns", "tcp", "tls", "upgrade", "client_secret", "session.created", "session.updated"),
         *("failed", "incomplete", "cancelled", "internal", "tool_loop"),
+        *(IMPORT_FAILED, IMPORT_LATE),
     }
 )
 

@@ -29,6 +29,9 @@ __all__ = [
     "ItemAdded",
     "ItemDone",
     "ItemTruncated",
+    "ListToolsBegun",
+    "ListToolsCompleted",
+    "ListToolsFailed",
     "Malformed",
     "McpArgumentsDone",
     "McpCallBegun",
@@ -257,6 +260,24 @@ class McpCallFailed(_McpCall, tag="response.mcp_call.failed"):
     """It has failed."""
 
 
+class _ListTools(ServerEvent, kw_only=True):
+    """The tools of an MCP server are imported, from when the session names it."""
+
+    item_id: str | None = None
+
+
+class ListToolsBegun(_ListTools, tag="mcp_list_tools.in_progress"):
+    """It has been asked for them."""
+
+
+class ListToolsCompleted(_ListTools, tag="mcp_list_tools.completed"):
+    """They can be called."""
+
+
+class ListToolsFailed(_ListTools, tag="mcp_list_tools.failed"):
+    """There are none."""
+
+
 class ResponseDone(ServerEvent, tag="response.done", kw_only=True):
     """An answer ended, well or not."""
 
@@ -284,7 +305,7 @@ ACTED_ON: dict[str, type[ServerEvent]] = {
         *(ResponseCreated, OutputItemAdded, OutputItemDone, AudioDelta, AudioDone),
         *(TranscriptDelta, TranscriptDone, TextDelta, TextDone, ArgumentsDelta, ArgumentsDone),
         *(McpArgumentsDone, McpCallBegun, McpCallCompleted, McpCallFailed),
-        *(ResponseDone, RateLimits, Error),
+        *(ListToolsBegun, ListToolsCompleted, ListToolsFailed, ResponseDone, RateLimits, Error),
     )
 }
 """Wire name to struct."""
@@ -309,9 +330,6 @@ SERVER_EVENTS = frozenset(ACTED_ON) | {
     "conversation.item.input_audio_transcription.segment",
     "conversation.item.retrieved",
     "input_audio_buffer.dtmf_event_received",
-    "mcp_list_tools.completed",
-    "mcp_list_tools.failed",
-    "mcp_list_tools.in_progress",
     "output_audio_buffer.cleared",
     "output_audio_buffer.started",
     "output_audio_buffer.stopped",

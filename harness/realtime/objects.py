@@ -10,7 +10,7 @@ import msgspec
 
 from harness.realtime.codes import LONGEST_CODE
 
-__all__ = ["ErrorDetails", "Item", "RateLimit", "Response", "StatusDetails"]
+__all__ = ["ErrorDetails", "Item", "ListedTool", "RateLimit", "Response", "StatusDetails"]
 
 
 class _Details(msgspec.Struct, kw_only=True):
@@ -40,6 +40,12 @@ class StatusDetails(_Details, kw_only=True):
     error: ErrorDetails | None = None
 
 
+class ListedTool(_Details, kw_only=True):
+    """A tool of an MCP server."""
+
+    name: str | None = None
+
+
 class Item(_Details, kw_only=True):
     """An item of the conversation."""
 
@@ -54,6 +60,7 @@ class Item(_Details, kw_only=True):
     approval_request_id: str | None = None
     output: str | None = None  # what a tool said
     error: Any = None  # why an MCP server's tool said nothing
+    tools: list[ListedTool] | None = None  # of an MCP server
 
 
 class Response(_Details, kw_only=True):

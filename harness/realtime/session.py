@@ -26,6 +26,7 @@ from harness.realtime.configuration import (
 from harness.realtime.decode import BETA_EVENTS, UNDECODABLE, decode, modernise, salvage
 from harness.realtime.deviations import Deviations
 from harness.realtime.errors import LocalProtocolError
+from harness.realtime.imports import IMPORT_EVENTS, Imports
 from harness.realtime.responses import RESPONSE_EVENTS, Responses
 from harness.realtime.states import CLOSED, CLOSING, EXPECTED, NEXT, OPENED, SENDABLE, State
 
@@ -67,6 +68,7 @@ class Session:
         creates_responses: Whether it answers unasked what it has detected, likewise.
         audio: Whether it is asked to answer in audio.
         uncommitted_bytes: Audio sent since the last commit.
+        imports: Of the tools of MCP servers.
 
     """
 
@@ -87,6 +89,7 @@ class Session:
         self.creates_responses = True
         self.audio = True
         self.uncommitted_bytes = 0
+        self.imports = Imports()
         self._stated = False  # the server has said how the session is configured
         self._asked: dict[str, Any] = {}  # of the last session.update, until it is answered
         self._commits = 0  # ours, not yet acknowledged
@@ -186,6 +189,7 @@ class Session:
 
     def _send_update(self, event: client.UpdateSession) -> None:
         self._asked = event.session
+        self.imports.ask(event.session)
         self._take_turn_detection(event.session)
         if (audio := asked_for_audio(event.session)) is not None:
             self.audio = audio
@@ -239,6 +243,8 @@ class Session:
             check(self._responses, event)
         elif take := _RECEIVING.get(kind):
             take(self, event)
+        elif tell := IMPORT_EVENTS.get(kind):
+            tell(self.imports, event)
         self.state = NEXT[self.state].get(kind, self.state)
         return event
 

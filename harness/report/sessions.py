@@ -13,7 +13,7 @@ from harness.report.rows import NO_TAGS, tag_column
 
 __all__ = ["CONNECT_STEPS", "STEP_COLUMNS", "TOKEN_COLUMNS", "SessionRow", "session_frame"]
 
-CONNECT_STEPS = ("client_secret", "dns", "tcp", "tls", "upgrade", "created", "updated")
+CONNECT_STEPS = ("client_secret", "dns", "tcp", "tls", "upgrade", "created", "updated", "tools")
 STEP_COLUMNS = {step: f"step_{step}" for step in CONNECT_STEPS}
 TOKEN_COLUMNS = {kind: f"tokens_{kind}" for kind in tokens({})}
 
@@ -21,7 +21,7 @@ _WORDS = ("worker", "scenario", "model", "outcome", "phase", "code")
 _INSTANTS = ("at", "started_at")
 _WHOLE = ("caller", "call", "arrival", "turns")
 _NUMBERS = ("wait_s", "close_code", "audio_due_s", "audio_sent_s", "stale_audio_s", "cost_usd")
-_COUNTS = ("deviations", "scorecard", "errors")
+_COUNTS = ("deviations", "scorecard", "errors", "imports")
 _KEY = ["worker", "caller", "call", "started_at"]
 
 
@@ -48,6 +48,7 @@ class SessionRow(msgspec.Struct):
     deviations: dict[str, int] = {}
     scorecard: dict[str, dict[str, int]] = {}
     errors: dict[str, int] = {}
+    imports: dict[str, str] = {}
     turns: int = 0
     audio_due_s: float = 0.0
     audio_sent_s: float = 0.0
@@ -74,7 +75,8 @@ def session_frame(
 
     ``at`` is when it ended, or started; ``ended`` whether its end is recorded; ``wait_s`` how late
     a call of a schedule began, ``blocked`` whether for want of a caller; ``step_…`` seconds of
-    connecting, ``tokens_…`` what it used; ``deviations``, ``scorecard`` and ``errors`` as JSON.
+    connecting, ``tokens_…`` what it used; what it tells by name as JSON: ``deviations`` and
+    ``errors``, say.
 
     Args:
         chunks: As read.

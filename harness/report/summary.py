@@ -22,6 +22,7 @@ from harness.report.conversation import (
     scenarios,
 )
 from harness.report.findings import findings
+from harness.report.imports import missing_tools
 from harness.report.load import Run
 from harness.report.narrow import narrowed
 from harness.report.resample import intervals
@@ -99,7 +100,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "spending": spending(run, cost),
         "budget": run.meta.get("budget"),
         "scenarios": scenarios(run),
-        "findings": findings(run, concurrency),
+        "findings": [*missing_tools(run), *findings(run, concurrency)],
         "worst": worst_turns(run, concurrency),
         "damaged": {name: n for name, n in run.damaged.items() if n},
         "rounded": run.rounded,

@@ -95,16 +95,33 @@ def test_a_tool_that_the_endpoint_runs_itself_is_approved_and_the_answer_goes_on
     server = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
     session = tmp_path / "session.json"
     session.write_text(json.dumps({"tools": [server], "tool_choice": "required"}))
-    with conversation("--mcp-delay", "100ms", session=str(session)) as (simulator, _, call):
-        turn = call.say("What's on the menu?")
+    with conversation("--mcp-delay", "300ms", session=str(session)) as (simulator, caller, call):
+        turn = call.send_text("What's on the menu?")  # at once: the tools are there
         ((_, lines),) = truth_of(simulator, [turn])
 
     assert turn.outcome is Outcome.COMPLETED
     (used,) = turn.tools
     assert (used.name, used.server, used.outcome) == ("ask_docs", "docs", "ok")
-    assert [line["kind"] for line in lines] == ["speech", "tool_followup"]
+    assert used.listed
+    assert caller.ended.imports == {"docs": "ok"}
+    assert caller.ended.steps["tools"] >= 0.3
+    assert [line["kind"] for line in lines] == ["text", "tool_followup"]
     assert used.answered_at <= lines[1]["created_out"]
     assert turn.marks["answer_audio"] >= lines[1]["first_out"]
+
+
+def test_tools_that_cannot_be_imported_are_done_without(tmp_path):
+    server = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
+    session = tmp_path / "session.json"
+    session.write_text(json.dumps({"tools": [server]}))
+    faults = ("--mcp-delay", "50ms", "--mcp-failure-rate", "1")
+    with conversation(*faults, session=str(session)) as (_, caller, call):
+        turn = call.send_text("What's on the menu?")
+
+    assert (turn.outcome, turn.tools) == (Outcome.COMPLETED, [])
+    assert caller.ended.outcome is SessionOutcome.ENDED
+    assert caller.ended.imports == {"docs": "failed"}
+    assert caller.ended.errors == {"mcp_list_tools_failed": 1}
 
 
 def test_the_agent_may_speak_first():
