@@ -54,11 +54,12 @@ class Quantile(msgspec.Struct, frozen=True):
     """A percentile; where it reaches the unanswered, the least that they waited."""
 
     curve: Curve
-    values: np.ndarray  # the answered, ascending, then the least that the unanswered waited
+    limit: float
 
     def resampled(self, drawn: np.ndarray) -> np.ndarray:
         """The value at its rank."""
-        return np.asarray(self.values[self.curve.resampled(drawn) - 1])
+        values = np.append(self.curve.values, self.limit)
+        return np.asarray(values[self.curve.resampled(drawn) - self.curve.first])
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -221,7 +222,7 @@ def _figure(side: Side, key: Key, limit: float) -> Figure:
     if key in side.ratios:
         return side.ratios[key]
     sample, p = side.samples[key[0]], float(key[1].removeprefix("p")) / 100
-    return Quantile(Curve.around(sample, p, side.units), np.append(sample.answered, limit))
+    return Quantile(Curve.around(sample, p, side.units), limit)
 
 
 def _resample(

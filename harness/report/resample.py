@@ -1,6 +1,6 @@
 """How far percentiles could be off: runs resampled by call, since turns of a call are alike."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ __all__ = [
     "LEVEL",
     "Curve",
     "Ratio",
+    "curves",
     "ends",
     "enough_units",
     "intervals",
@@ -37,12 +38,17 @@ class Curve(msgspec.Struct, frozen=True):
     """
     How many turns of each unit lie at or below the values around one percentile of a sample.
 
+    It keeps nothing else of the sample: of a long run, many samples don't fit beside each other.
+
     Attributes:
         p: The percentile, as a share.
         sizes: Turns of each unit, answered and unanswered.
         ranks: The ranks among the answered at which ``counts`` are kept, ascending.
         counts: By unit and rank, the turns at or below it.
         open_end: Whether the unanswered follow after the last of ``ranks``.
+        first: The rank of the first of ``values``.
+        values: Those of the answered that may become the percentile, in seconds, ascending.
+        above: The unanswered waited for this long at least, in seconds.
 
     """
 
@@ -51,6 +57,9 @@ class Curve(msgspec.Struct, frozen=True):
     ranks: np.ndarray
     counts: np.ndarray
     open_end: bool
+    first: int
+    values: np.ndarray
+    above: float
 
     @classmethod
     def around(cls, sample: Sample, p: float, units: int) -> "Curve":
@@ -66,7 +75,24 @@ class Curve(msgspec.Struct, frozen=True):
         cells = sample.units[low:high].astype(np.int64) * len(ranks) + place
         steps = np.bincount(cells, minlength=units * len(ranks)).reshape(units, -1)
         counts = _tally(sample.units[:low], units)[:, None] + steps.cumsum(axis=1)
-        return cls(p, sizes.astype(float), ranks, counts.astype(float), high == n)
+        first = max(low, 1)
+        return cls(
+            p=p,
+            sizes=sizes.astype(float),
+            ranks=ranks,
+            counts=counts.astype(float),
+            open_end=high == n,
+            first=first,
+            values=sample.answered[first - 1 : high].copy(),
+            above=sample.above,
+        )
+
+    def value(self, rank: int) -> Percentile:
+        """The value at a rank that a resample may give the percentile."""
+        place = rank - self.first
+        if place < len(self.values):
+            return float(self.values[place])
+        return {"value": None, "above": self.above}
 
     def resampled(self, drawn: np.ndarray) -> Ranks:
         """The percentile's rank in each resample; ``drawn``: how often it drew each unit."""
@@ -101,41 +127,51 @@ def weights(drawn: np.ndarray, number: int) -> np.ndarray:
     return counts.reshape(len(drawn), number).astype(float)
 
 
+def curves(sample: Sample, percentiles: Iterable[float], units: int) -> list[Curve]:
+    """
+    Those around the percentiles that ``sample`` carries.
+
+    None are where fewer than ``FEWEST_UNITS`` calls stand behind it.
+
+    Args:
+        sample: By ``units`` numbers of units.
+        percentiles: As shares.
+        units: How many there are.
+
+    """
+    carried = [p for p in percentiles if sample.carries(p)]
+    return [Curve.around(sample, p, units) for p in carried] if enough_units(sample) else []
+
+
 def intervals(
-    samples: Mapping[str, Sample], percentiles: Mapping[str, Sequence[float]]
+    found: Mapping[str, Sequence[Curve]], units: int
 ) -> dict[str, dict[str, list[Percentile]]]:
     """
     The intervals of confidence of a run's percentiles, at ``LEVEL``.
 
     Args:
-        samples: By name, all of one run, so that one resample holds the same calls for all.
-        percentiles: As shares, by the same names.
+        found: Curves by the name of their metric, all of one run, so that one resample holds the
+            same calls for all.
+        units: How many units there are.
 
     Returns:
-        By name and percentile (``p95``), the lower and the upper end; those that the sample can't
-        carry, or that fewer than ``FEWEST_UNITS`` calls stand behind, are left out.
+        By name and percentile (``p95``), the lower and the upper end.
 
     """
-    units = 1 + max((int(s.all_units.max(initial=-1)) for s in samples.values()), default=-1)
-    known = [name for name, sample in samples.items() if enough_units(sample)]
-    asked = [(name, p) for name in known for p in percentiles[name] if samples[name].carries(p)]
-    found: dict[str, dict[str, list[Percentile]]] = {name: {} for name in samples}
-    if not asked:
-        return found
-    curves = [Curve.around(samples[name], p, units) for name, p in asked]
+    every = [(name, curve) for name, each in found.items() for curve in each]
+    told: dict[str, dict[str, list[Percentile]]] = {name: {} for name in found}
+    if not every:
+        return told
 
     def ranks(drawn: np.ndarray) -> np.ndarray:
-        return np.stack([curve.resampled(drawn) for curve in curves]).astype(float)
+        return np.stack([curve.resampled(drawn) for _, curve in every]).astype(float)
 
     low, high = ends(ranks, units)
-    for (name, p), a, b in zip(asked, low, high, strict=True):
-        sample = samples[name]
+    for (name, curve), a, b in zip(every, low, high, strict=True):
         # Outward to a value that a turn really had.
-        found[name][percentile_name(p)] = [
-            sample.rank(int(np.floor(a))),
-            sample.rank(int(np.ceil(b))),
-        ]
-    return found
+        outer = curve.value(int(np.floor(a))), curve.value(int(np.ceil(b)))
+        told[name][percentile_name(curve.p)] = list(outer)
+    return told
 
 
 def enough_units(sample: Sample) -> bool:

@@ -1,6 +1,6 @@
 """Samples of a metric as the definitions count them, and the figures drawn from them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -108,7 +108,7 @@ def take_sample(turns: pd.DataFrame, metric: Metric, units: np.ndarray | None = 
     values = turns[metric.name]
     answered, silent = counted(turns, metric)
     asked, heard = _asked(turns, metric), _heard(turns, through_tools=metric.through_tools)
-    units = np.zeros(len(turns), dtype=np.int64) if units is None else units
+    units = np.zeros(len(turns), dtype=np.int8) if units is None else units
     ordered, beside = in_order(values[answered].to_numpy(), units[answered])
     return Sample(
         ordered,
@@ -157,12 +157,8 @@ def percentile_name(p: float) -> str:
     return f"p{round(p * 100, 4):g}"
 
 
-def figures(
-    sample: Sample,
-    percentiles: Iterable[float] = PERCENTILES,
-    ci: Mapping[str, Sequence[Percentile]] | None = None,
-) -> dict[str, Any]:
-    """What ``summary.json`` says of a sample and its intervals; durations in seconds."""
+def figures(sample: Sample, percentiles: Iterable[float] = PERCENTILES) -> dict[str, Any]:
+    """What ``summary.json`` says of a sample; durations in seconds."""
     n = len(sample.answered)
     return {
         "count": sample.count,
@@ -172,5 +168,4 @@ def figures(
         "mean": float(sample.answered.mean(dtype=np.float64)) if n else None,
         **{percentile_name(p): sample.percentile(p) for p in percentiles},
         "max": sample.rank(sample.count) if sample.count else None,
-        **({} if ci is None else {"ci": {name: list(ends) for name, ends in ci.items()}}),
     }

@@ -1,7 +1,7 @@
 """The figures of a run, as ``summary.json`` promises them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from harness.report.findings import findings
 from harness.report.imports import missing_tools
 from harness.report.load import Run
 from harness.report.narrow import narrowed
-from harness.report.resample import intervals
+from harness.report.resample import curves, intervals
 from harness.report.roll import roll_call
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.scorecard import scorecard
@@ -200,16 +200,24 @@ def _tally(values: "pd.Series[Any]") -> dict[str, int]:
 
 def _metrics(run: Run, objectives: Iterable[Objective]) -> dict[str, Any]:
     calls = call_units(run.turns)
-    samples = {m.name: take_sample(run.turns, m, calls) for m in TURN_METRICS}
-    gaps, units = in_order(run.gaps, np.repeat(calls, run.turns["gaps"]))
-    samples |= {m.name: Sample(gaps, units=units) for m in LISTENING_METRICS}
+    units = int(calls.max(initial=-1)) + 1
     asked = {(o.metric, o.percentile) for o in objectives if o.percentile is not None}
-    percentiles = {
-        name: sorted({*PERCENTILES, *(p for metric, p in asked if metric == name and p)})
-        for name in samples
-    }
-    ci = intervals(samples, percentiles)
-    return {name: figures(sample, percentiles[name], ci[name]) for name, sample in samples.items()}
+    told, around = {}, {}
+    for name, sample in _samples(run, calls):
+        percentiles = sorted({*PERCENTILES, *(p for metric, p in asked if metric == name and p)})
+        told[name] = figures(sample, percentiles)
+        around[name] = curves(sample, percentiles, units)
+    ci = intervals(around, units)
+    return {name: {**each, "ci": ci[name]} for name, each in told.items()}
+
+
+def _samples(run: Run, calls: np.ndarray) -> Iterator[tuple[str, Sample]]:
+    """One after the other: of a long run they don't fit beside each other."""
+    for metric in TURN_METRICS:
+        yield metric.name, take_sample(run.turns, metric, calls)
+    gaps, units = in_order(run.gaps, np.repeat(calls, run.turns["gaps"]))
+    for metric in LISTENING_METRICS:
+        yield metric.name, Sample(gaps, units=units)
 
 
 def _without_suspect(run: Run) -> dict[str, Any]:

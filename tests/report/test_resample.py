@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harness.report.resample import Curve, intervals, weights
+from harness.report.resample import Curve, curves, intervals, weights
 from harness.report.stats import Sample, in_order
 
 
@@ -20,7 +20,8 @@ def width(found):
 
 
 def ends(one, p=0.5):
-    return intervals({"x": one}, {"x": [p]})["x"]
+    units = int(one.all_units.max()) + 1
+    return intervals({"x": curves(one, [p], units)}, units)["x"]
 
 
 def test_a_resample_counts_how_often_it_drew_each_unit():
@@ -33,9 +34,9 @@ def test_a_resampled_percentile_is_that_of_the_turns_drawn(p, silent):
     one = sample(silent=silent, alike=0.3)
     drawn = np.random.default_rng(2).integers(0, 60, (30, 60))
 
-    ranks = Curve.around(one, p, 60).resampled(weights(drawn, 60))
+    curve = Curve.around(one, p, 60)
 
-    for row, rank in zip(drawn, ranks, strict=True):
+    for row, rank in zip(drawn, curve.resampled(weights(drawn, 60)), strict=True):
         times = np.bincount(row, minlength=60)
         everyone = np.concatenate(
             [
@@ -44,7 +45,8 @@ def test_a_resampled_percentile_is_that_of_the_turns_drawn(p, silent):
             ]
         )
         true = np.quantile(everyone, p, method="inverted_cdf")
-        assert true == (one.answered[rank - 1] if rank <= len(one.answered) else np.inf)
+        beyond = {"value": None, "above": one.above}
+        assert curve.value(rank) == (beyond if np.isinf(true) else true)
 
 
 def test_an_interval_holds_its_percentile_and_shrinks_with_the_number_of_calls():
