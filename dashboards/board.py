@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.promql import Queries, le, metric_named
 
-__all__ = ["GENERATOR", "SO_FAR", "TALK", "Board"]
+__all__ = ["BEFORE", "GENERATOR", "SO_FAR", "TALK", "Board"]
 
 TALK = Queries(
     window="$__rate_interval",
@@ -18,6 +20,9 @@ TALK = Queries(
 
 GENERATOR = Queries(window="$__rate_interval", filters={"job": "~$job", "worker": "~$worker"})
 """Of the generator's own processes."""
+
+BEFORE = msgspec.structs.replace(TALK, ago="$before")
+"""Of an earlier time, to compare with."""
 
 SO_FAR = Queries(window="$__rate_interval", filters={"job": "~$job"})
 """Of a whole run, whatever is filtered."""
@@ -65,6 +70,9 @@ class Board:
                 .values(",".join(le(b) for b in metric_named("ttfa").buckets))
                 .current(model.VariableOption(selected=True, text=chosen, value=chosen))
             )
+            .with_variable(
+                dashboard.TextBoxVariable("before").label("Compare with, ago").default_value("1d")
+            )
         )
 
     def filter_workers(self) -> None:
@@ -110,18 +118,31 @@ def _labels_of(
     )
 
 
-def _annotation(name: str, color: str, *, started: bool) -> dashboard.AnnotationQuery:
+class _Mark(model.AnnotationQuery, Builder[model.AnnotationQuery]):
+    """Marks of Prometheus: without formats of its own, one would say neither what nor whom."""
+
+    def build(self) -> model.AnnotationQuery:
+        return self
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            **super().to_json(),
+            "titleFormat": f"{self.name}: {{{{run}}}}",
+            "textFormat": "{{target}}",
+            "tagKeys": "run",
+        }
+
+
+def _annotation(name: str, color: str, *, started: bool) -> _Mark:
     """A mark where a run's info series begins, or where it is gone."""
     now = SO_FAR.series(metric_named("run_info"))
     before = f"{now} offset $__interval"
     expr = f"{now} unless {before}" if started else f"{before} unless {now}"
-    return (
-        dashboard.AnnotationQuery()
-        .name(name)
-        .datasource(DATASOURCE)
-        .enable(True)
-        .icon_color(color)
-        .expr(f"max by (run, target) ({expr})")
+    return _Mark(
+        name=name,
+        datasource=DATASOURCE,
+        icon_color=color,
+        expr=f"max by (run, target) ({expr})",
     )
 
 

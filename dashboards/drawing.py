@@ -8,6 +8,8 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
+from dashboards.panels import GAP
+
 __all__ = ["BACKGROUND", "TEXT", "Series", "draw", "said"]
 
 Series = dict[str, list[tuple[float, float]]]
@@ -123,11 +125,14 @@ def _bars(panel: dict[str, Any], series: Series, size: tuple[int, int]) -> str:
 
 
 def _frame(series: Series) -> pd.DataFrame:
-    rows = [
-        (pd.Timestamp(at, unit="s"), name, value)
-        for name, values in series.items()
-        for at, value in values
-    ]
+    rows = []
+    for name, values in series.items():
+        before = math.inf
+        for at, value in values:
+            if at - before > GAP:
+                rows.append((pd.Timestamp(before + 1, unit="s"), name, None))
+            rows.append((pd.Timestamp(at, unit="s"), name, value))
+            before = at
     return pd.DataFrame(rows, columns=["at", "name", "value"])
 
 

@@ -3,18 +3,21 @@
 import msgspec
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.board import SO_FAR, TALK, Board
+from dashboards.board import BEFORE, SO_FAR, TALK, Board
 from dashboards.panels import Target, bars, graph, heat, number, stacked, steps
 from dashboards.promql import le, metric_named
 from dashboards.trust import VERDICT_WORDS, level
-from harness.records import TURN_FAILURES
+from harness.metrics import SEGMENTS
+from harness.records import TURN_FAILURES, SessionOutcome
 
 __all__ = ["overview"]
 
 FAILED = "~" + "|".join(sorted(TURN_FAILURES))
+NOT_ENDED = "~" + "|".join(sorted(set(SessionOutcome) - {SessionOutcome.ENDED}))
 RATE_LIMITED = "~(inference_|tokens_)?rate_limit_.*"
 PERCENTILES = (0.5, 0.95, 0.99)
 BOUNDS = (0.5, 0.8, 1.0, 2.0)
+IN_TIME = 0.95  # of turns: then callers are taken to notice nothing
 
 _COUNTS = "Counted since the run began."
 
@@ -37,26 +40,40 @@ def _percentiles(name: str) -> list[Target]:
 
 def _run():
     failed = f"{TALK.now('turns', outcome=FAILED)} / {TALK.now('turns')}"
+    in_time = f"{TALK.share_within('$bound', 'ttfa')} >= {IN_TIME}"
     return (
-        number("Measurement", "none", Target(level(SO_FAR)), words=VERDICT_WORDS,
+        number("Measurement", "none", Target(level(SO_FAR)), words=VERDICT_WORDS, span=3,
                note="The verdict's rules that can be told live, over the run so far."),
+        number("Calls carried in time", "short", Target(TALK.most_while("sessions", in_time)),
+               note=f"The most calls at once, over the time shown, while {IN_TIME:.0%} of turns "
+               "were answered within $bound s. Turns are looked at over a window: ramp slowly. "
+               "Whether more would be carried is not known before it breaks.", span=3),
+        number("Within $bound s, run", "percentunit",
+               Target(TALK.share_within_so_far("$bound", "ttfa")), span=3,
+               note="Of all turns of the run so far; exact, the bound is a bucket's.",
+               limits=steps("red", (0.9, "orange"), (IN_TIME, "green"))),
         number("TTFA p50, run", "s", Target(TALK.quantile_so_far(0.5, "ttfa")),
-               note="Over the run so far."),
+               note="Over the run so far.", span=3),
         number("TTFA p95, run", "s", Target(TALK.quantile_so_far(0.95, "ttfa")),
-               note="Over the run so far."),
-        number("Turns", "short", Target(TALK.now("turns")), note=_COUNTS),
-        number("Failed turns", "percentunit", Target(failed), note=_COUNTS,
+               note="Over the run so far.", span=3),
+        number("Failed turns", "percentunit", Target(failed), note=_COUNTS, span=3,
                limits=steps("green", (0.001, "orange"), (0.01, "red"))),
-        number("Cost", "currencyUSD", Target(TALK.now("cost_usd")), note=_COUNTS),
+        number("Turns", "short", Target(TALK.now("turns")), note=_COUNTS, span=3),
+        number("Cost", "currencyUSD", Target(TALK.now("cost_usd")), note=_COUNTS, span=3),
         graph("Users", "short",
               Target(TALK.now("users_target"), "target"), Target(TALK.now("users"), "users"),
               Target(TALK.now("callers_held"), "waiting for rate limits"),
               Target(TALK.now("sessions"), "sessions open"), span=12),
-        number("Workers", "short", Target(TALK.now("workers", "state"), "{{state}}"), span=6,
-               height=8),
+        stacked("What breaks, a minute", "short",
+                Target(f"60 * {TALK.rate('turns', 'outcome', outcome=FAILED)}",
+                       "turns {{outcome}}"),
+                Target(f"60 * {TALK.rate('sessions', 'outcome', outcome=NOT_ENDED)}",
+                       "sessions {{outcome}}"),
+                note="By outcome: codes and phases are in the row Correctness.", span=12),
+        number("Workers", "short", Target(TALK.now("workers", "state"), "{{state}}"), span=12),
         number("Run", "none",
                Target(f"max by (run, target, version) ({TALK.series(metric_named('run_info'))})",
-                      "{{run}} → {{target}} ({{version}})"), span=6, height=8, show_name=True),
+                      "{{run}} → {{target}} ({{version}})"), span=12, show_name=True),
     )  # fmt: skip
 
 
@@ -74,15 +91,15 @@ def _experience():
         heat("Time to first audio, spread", "s", Target(TALK.buckets("ttfa"), "{{le}}"), span=12),
         graph("Turns answered in time", "percentunit", *within,
               note="Exact: the bounds are bounds of buckets."),
-        number("Within $bound s", "percentunit", Target(TALK.share_within("$bound", "ttfa")),
-               height=8, limits=steps("red", (0.9, "orange"), (0.95, "green"))),
-        number("Within $bound s, run", "percentunit",
-               Target(TALK.share_within_so_far("$bound", "ttfa")),
-               height=8, limits=steps("red", (0.9, "orange"), (0.95, "green"))),
+        graph("TTFA p95, now and $before ago", "s",
+              Target(TALK.quantile(0.95, "ttfa"), "now"),
+              Target(BEFORE.quantile(0.95, "ttfa"), "$before ago"),
+              note="Is it slower than before? Exactly: `realtime-harness compare`."),
         graph("p95 by where it is counted from", "s",
               *(Target(TALK.quantile(0.95, name), name) for name in origins)),
         stacked("Where the time goes", "s",
-                Target(TALK.mean_parts("turn_segment", "segment", once="audible"), "{{segment}}"),
+                *(Target(TALK.mean_part("turn_segment", "segment", part, once="audible"), part)
+                  for part in SEGMENTS),
                 note="Means over all turns that were answered: they add up to the mean time to "
                 "the first audible sample."),
         graph("Opening a session, p95", "s",

@@ -20,9 +20,12 @@ from grafana_foundation_sdk.models import prometheus as prometheus_model
 
 from harness.metrics import METRICS, Metric, Type
 
-__all__ = ["DATASOURCE", "Target", "bars", "graph", "heat", "number", "stacked", "steps"]
+__all__ = ["DATASOURCE", "GAP", "Target", "bars", "graph", "heat", "number", "stacked", "steps"]
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+GAP = 60
+"""Seconds without a value over which a line goes on: longer, and there was none."""
 
 _NAME = re.compile(r"\brealtime_\w+")
 _PARTS = re.compile(r"_(bucket|count|sum)$")
@@ -48,21 +51,14 @@ def metrics_of(expr: str) -> list[Metric]:
 
 def graph(title: str, unit: str, *targets: Target, note: str = "", span: int = 8) -> Panel:
     """Lines over time."""
-    legend = (
-        common.VizLegendOptions()
-        .display_mode(common_model.LegendDisplayMode.TABLE)
-        .placement(common_model.LegendPlacement.BOTTOM)
-        .calcs(["lastNotNull", "max"])
-        .show_legend(True)
-    )
     panel = (
         timeseries.Panel()
-        .legend(legend)
+        .legend(_legend())
         .tooltip(common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI))
         .line_width(1)
         .fill_opacity(8)
         .show_points(common_model.VisibilityMode.NEVER)
-        .span_nulls(True)
+        .span_nulls(GAP * 1000)
         .axis_soft_min(0)
     )
     return _finish(panel, title, unit, targets, note=note, span=span)
@@ -72,7 +68,21 @@ def stacked(title: str, unit: str, *targets: Target, note: str = "", span: int =
     """Lines over time that add up."""
     panel = graph(title, unit, *targets, note=note, span=span)
     stacking = common.StackingConfig().mode(common_model.StackingMode.NORMAL).group("A")
-    return panel.stacking(stacking).fill_opacity(40)
+    return (
+        panel.stacking(stacking)
+        .fill_opacity(40)
+        .legend(_legend().sort_by("Last *").sort_desc(True))
+    )
+
+
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .display_mode(common_model.LegendDisplayMode.TABLE)
+        .placement(common_model.LegendPlacement.BOTTOM)
+        .calcs(["lastNotNull", "max"])
+        .show_legend(True)
+    )
 
 
 def heat(title: str, unit: str, target: Target, *, note: str = "", span: int = 8) -> Panel:

@@ -100,9 +100,10 @@ def _heading(title: str) -> str:
 
 def _answers(panel: dict[str, Any], url: str, start: float, end: float) -> Series:
     found: Series = {}
+    shown = {"__range": f"{round(end - start)}s"}
     for target in panel["targets"]:
-        for labels, values in _ask(url, filled(target["expr"]), start, end):
-            name = named(target["legendFormat"], labels)
+        for labels, values in _ask(url, filled(target["expr"], **shown), start, end):
+            name = filled(named(target["legendFormat"], labels))
             found[name] = [(at, value) for at, value in values if math.isfinite(value)]
     return found
 

@@ -41,6 +41,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
     window: str  # of rates
     filters: Mapping[str, str] = {}  # by label; put on those metrics that have it
     keep: tuple[str, ...] = ()  # labels told apart in every result
+    ago: str = ""  # so long ago is asked about; of rates
 
     def now(self, name: str, *by: str, **matchers: str) -> str:
         """A gauge now, or what a counter has counted since its run began."""
@@ -74,20 +75,20 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
         buckets = self._sum(metric, (*by, "le"), self.series(metric, "_bucket", **matchers))
         return f"histogram_quantile({q}, {buckets})"
 
-    def mean_parts(self, name: str, label: str, once: str) -> str:
+    def mean_part(self, name: str, label: str, part: str, once: str) -> str:
         """
-        Means of the parts of a whole over the window, so that they add up to the whole's mean.
+        The mean of a part of a whole over the window: those of all parts add up to the whole's.
 
         Args:
             name: A histogram.
             label: Tells the parts apart.
+            part: The one asked for.
             once: The part that every whole has once: parts are divided by how many there are.
 
         """
         metric = _histogram(name)
-        total = self._growth("rate", metric, "_sum", (label,), {})
-        wholes = self._growth("rate", metric, "_count", (), {label: once})
-        return f"{total} / ignoring({label}) group_left () {wholes}"
+        total = self._growth("rate", metric, "_sum", (), {label: part})
+        return f"{total} / {self._growth('rate', metric, '_count', (), {label: once})}"
 
     def share_within(self, bound: str, name: str, *by: str, **matchers: str) -> str:
         """The share of values up to a bound over the window: exact, for it is a bucket's."""
@@ -100,6 +101,10 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
         metric = _histogram(name)
         part = self._sum(metric, by, self.series(metric, "_bucket", le=bound))
         return f"{part} / {self._sum(metric, by, self.series(metric, '_count'))}"
+
+    def most_while(self, name: str, condition: str) -> str:
+        """The largest value of a gauge while a condition held, over the time shown."""
+        return f"max_over_time(({self.now(name)} and {condition})[$__range:$__interval])"
 
     def series(self, metric: Metric, part: str = "", /, **matchers: str) -> str:
         """
@@ -121,7 +126,8 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
         self, how: str, metric: Metric, part: str, by: tuple[str, ...], matchers: Mapping[str, str]
     ) -> str:
         series = self.series(metric, part, **matchers)
-        return self._sum(metric, by, f"{how}({series}[{self.window}])")
+        ago = f" offset {self.ago}" if self.ago else ""
+        return self._sum(metric, by, f"{how}({series}[{self.window}]{ago})")
 
     def _sum(self, metric: Metric, by: tuple[str, ...], inner: str) -> str:
         known = _labels(metric)

@@ -7,7 +7,7 @@ import msgspec
 
 from dashboards.promql import Queries, le, metric_named
 from dashboards.trust import limit
-from harness.records import TURN_FAILURES
+from harness.records import TURN_FAILURES, SessionOutcome
 from harness.slo import Objective, parse_slo
 
 __all__ = ["OBJECTIVE", "alerts", "groups", "recordings"]
@@ -16,6 +16,7 @@ OBJECTIVE = "ttfa:p95<0.8s"
 """What the burn alerts watch, as ``--slo`` writes it: a percentile under a bound of its buckets."""
 
 FAILED = "~" + "|".join(sorted(TURN_FAILURES))
+NOT_ENDED = "~" + "|".join(sorted(set(SessionOutcome) - {SessionOutcome.ENDED}))
 PER_RUN = ("job", "scenario", "model")
 
 SHORT = Queries(window="1m", keep=PER_RUN)
@@ -25,7 +26,9 @@ JOB = Queries(window="1m", keep=("job",))
 SCHEDULE = Queries(window="5m", keep=("job",))
 WORKER = Queries(window="1m", keep=("job", "worker"))
 
-ENOUGH_TURNS = 20  # in a window, before a share of them says anything
+ENOUGH_MISSED = 5  # in a window: what fewer do may be chance
+ENOUGH = 20  # turns or sessions in five minutes, before a share of them says anything
+SEVERAL = 1.5  # of what an increase tells: more than one, which is not counted to the unit
 FAST_BURN = 4  # times the rate at which the objective is just met
 
 
@@ -97,17 +100,18 @@ def _experience(wanted: Objective) -> Iterator[Alert]:
         yield Alert(
             name="RealtimeTTFAObjectiveBurn",
             expr=f"{_burn(short)} > {allowed} and {_burn(long)} > {allowed} "
-            f"and {_asked(short)} >= {ENOUGH_TURNS}",
+            f"and {_asked(short)} >= {ENOUGH_MISSED / allowed:g}",
             wait="30s",
             severity=severity,
             summary=f"{{{{ $labels.scenario }}}} misses {wanted.text}",
             description=f"{{{{ $value | humanizePercentage }}}} of turns over {wanted.bound:g} s "
             f"({name}) in the last {short.window}, with {_budget(wanted):.1%} allowed.",
         )
+    timeouts = MIDDLE.increase("timeouts", "phase")
     yield Alert(
         name="RealtimeTimeouts",
-        expr=f"{MIDDLE.increase('timeouts', 'phase')} "
-        f"> ignoring(phase) group_left () 0.01 * {MIDDLE.increase('turns')}",
+        expr=f"{timeouts} > ignoring(phase) group_left () 0.01 * {MIDDLE.increase('turns')} "
+        f"and {timeouts} > {SEVERAL}",
         wait="30s",
         summary="Callers of {{ $labels.scenario }} wait in vain: {{ $labels.phase }}",
         description="More than 1 % of turns ran into the limit of {{ $labels.phase }} "
@@ -115,11 +119,23 @@ def _experience(wanted: Objective) -> Iterator[Alert]:
     )
     yield Alert(
         name="RealtimeTurnsFailing",
-        expr="scenario:realtime_turns_failed:ratio_rate5m > 0.05",
+        expr="scenario:realtime_turns_failed:ratio_rate5m > 0.05 "
+        f"and {MIDDLE.increase('turns')} >= {ENOUGH}",
         wait="30s",
         severity="critical",
         summary="{{ $value | humanizePercentage }} of turns of {{ $labels.scenario }} fail",
         description="By outcome and code: the dashboard's row Correctness.",
+    )
+    yield Alert(
+        name="RealtimeSessionsFailing",
+        expr=f"{MIDDLE.rate('sessions', outcome=NOT_ENDED)} / {MIDDLE.rate('sessions')} > 0.05 "
+        f"and {MIDDLE.increase('sessions')} >= {ENOUGH}",
+        wait="30s",
+        severity="critical",
+        summary="{{ $value | humanizePercentage }} of sessions of {{ $labels.scenario }} are "
+        "refused or lost",
+        description="Whoever is refused has no turn that could fail. By outcome and close code: "
+        "the dashboard's row Correctness.",
     )
 
 

@@ -8,7 +8,9 @@ __all__ = ["filled", "named"]
 DEFAULTS = {
     "__rate_interval": "20s",
     "__interval": "5s",
+    "__range": "15m",
     "bound": "0.8",
+    "before": "1d",
     **dict.fromkeys(("job", "scenario", "model", "worker"), ".+"),
 }
 

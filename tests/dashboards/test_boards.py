@@ -9,7 +9,7 @@ from scraping import boards, panel_queries, panels
 
 from dashboards.make import files
 from dashboards.variables import filled
-from harness.metrics import METRICS, Type
+from harness.metrics import METRICS, SEGMENTS, Type
 
 PARTS = {Type.HISTOGRAM: ("_bucket", "_sum", "_count"), Type.COUNTER: ("",), Type.GAUGE: ("",)}
 SERIES = {m.prometheus + part: m for m in METRICS for part in PARTS[m.type]}
@@ -64,7 +64,8 @@ def test_rates_are_of_counters_only_and_over_the_rate_interval():
         for selector, function in found_selectors(expr):
             if function in ("rate", "increase"):
                 assert SERIES[selector.name].type is not Type.GAUGE, whose
-        assert set(re.findall(r"\[([^]]*)\]", expr)) <= {"$__rate_interval"}, whose
+        windows = {"$__rate_interval", "$__range:$__interval"}
+        assert set(re.findall(r"\[([^]]*)\]", expr)) <= windows, whose
 
 
 def test_the_selectors_are_really_found():
@@ -163,3 +164,13 @@ def test_runs_are_marked_where_they_begin_and_end():
     for board in boards():
         names = {annotation["name"] for annotation in board["annotations"]["list"]}
         assert names == {"Run started", "Run ended"}
+        # Grafana says of a mark what these name, and nothing else.
+        for annotation in board["annotations"]["list"]:
+            assert annotation["titleFormat"] == f"{annotation['name']}: {{{{run}}}}"
+            assert annotation["textFormat"] == "{{target}}"
+
+
+def test_segments_stand_in_the_order_in_which_they_pass():
+    (panel,) = (panel for panel in PANELS if panel["title"] == "Where the time goes")
+
+    assert [target["legendFormat"] for target in panel["targets"]] == list(SEGMENTS)

@@ -47,6 +47,18 @@ def test_a_number_takes_its_word_from_the_panel():
     assert "SUSPECT" in words(draw(measurement, "Measurement", {"": [(1e9, 1.0)]}, (240, 130)))
 
 
+def test_a_line_breaks_where_there_was_nothing_for_long():
+    (panel,) = (p for p in panels(OVERVIEW) if p["title"] == "Length of audible gaps")
+    dense = {"p50": [(1e9 + at, 1.0) for at in (0, 10, 20, 30)]}
+    sparse = {"p50": [(1e9 + at, 1.0) for at in (0, 10, 120, 130)]}
+
+    drawn = [draw(panel, "", series, (480, 240)) for series in (dense, sparse)]
+    lines = [
+        re.search(r'd="([^"]+)"[^>]*line mark|line mark[^>]* d="([^"]+)"', svg) for svg in drawn
+    ]
+    assert [(line[1] or line[2]).count("M") for line in lines] == [1, 2]
+
+
 def test_only_the_rows_asked_for_are_drawn(monkeypatch):
     monkeypatch.setattr("dashboards.picture._ask", lambda *_: [])
 

@@ -33,10 +33,22 @@ def test_a_share_is_of_a_bucket_in_all_that_were_asked():
 
 
 def test_parts_are_divided_by_wholes():
-    assert RULE.mean_parts("turn_segment", "segment", once="audible") == (
-        "sum by (job, scenario, segment) (rate(realtime_turn_segment_seconds_sum[5m])) "
-        "/ ignoring(segment) group_left () sum by (job, scenario) "
+    assert RULE.mean_part("turn_segment", "segment", "tool", once="audible") == (
+        'sum by (job, scenario) (rate(realtime_turn_segment_seconds_sum{segment="tool"}[5m])) '
+        "/ sum by (job, scenario) "
         '(rate(realtime_turn_segment_seconds_count{segment="audible"}[5m]))'
+    )
+
+
+def test_what_was_is_asked_as_what_is():
+    before = Queries(window="1m", ago="1d")
+
+    assert before.rate("turns") == "sum(rate(realtime_turns_total[1m] offset 1d))"
+
+
+def test_the_most_while_something_held_is_looked_for_in_the_time_shown():
+    assert ASK.most_while("users", "up > 0") == (
+        'max_over_time((sum(realtime_users{job=~"$job"}) and up > 0)[$__range:$__interval])'
     )
 
 
