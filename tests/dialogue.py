@@ -8,10 +8,10 @@ import numpy as np
 
 from harness.audio import PCM16, encode_audio
 from harness.durations import parse_distribution
-from harness.simulator.behaviour import SimulatedSession
 from harness.simulator.config import SessionConfig
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.faults import parse_fault
+from harness.simulator.session import SimulatedSession
 from harness.simulator.settings import Settings
 
 MS = 1_000_000

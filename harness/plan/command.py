@@ -48,43 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``plan``: those of a load test, and what it has to assume."""
     parser.usage = "%(prog)s [-u N] [-r N] [-t TIME] [options of the load test]"
     parser.epilog = EPILOG
-    add = parser.add_argument_group("Load, as Locust is told").add_argument
-    add(
-        "-u",
-        "--users",
-        type=argument(whole(1, MOST)),
-        default=1,
-        metavar="N",
-        help="Callers at once",
-    )
-    add(
-        "-r",
-        "--spawn-rate",
-        type=argument(_rate),
-        default=1.0,
-        metavar="N",
-        help="Callers more a second",
-    )
-    add("-t", "--run-time", type=argument(_time), metavar="TIME", default=argparse.SUPPRESS,
-        help="How long: 90s, 15m, 1h30m; steps and a spike say so themselves")  # fmt: skip
-    add("--shape", choices=SHAPES, default=argparse.SUPPRESS,
-        help="How callers come and go: the locustfile of that name "
-        "(default: what the options below belong to, else steady)")  # fmt: skip
-    add("-H", "--host", metavar="HOST", default=argparse.SUPPRESS,
-        help="Whom to call: says whether that costs money")  # fmt: skip
-    add = parser.add_argument_group("Assumed").add_argument
-    add("--answer", type=argument(_time), default="6s", metavar="TIME", help="Length of an answer")
-    add("--ttfa", type=argument(_time), default="1s", metavar="TIME", help="Until an answer begins")
-    add(
-        "--wait",
-        type=argument(_wait),
-        default="2s",
-        metavar="TIME",
-        help="Between the calls of a caller",
-    )
-    add("--sessions-per-core", metavar="N|FILE", default=argparse.SUPPRESS,
-        help="What a core carries: a figure, or what selftest --capacity --json wrote")  # fmt: skip
-    add("--json", action="store_true", help="Say it as JSON")
+    parser.add_argument("--json", action="store_true", help="Say it as JSON")
+    _add_load(parser.add_argument_group("Load, as Locust is told"))
+    _add_assumed(parser.add_argument_group("Assumed"))
     group = parser.add_argument_group("Loads that are not steady")
     for option in LOAD_OPTIONS:
         if option.name in (*SCHEDULES, *SHAPED["steps"], *SHAPED["spike"]):
@@ -92,6 +58,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Workload, as in a load test")
     for option in (*OPTIONS, *TIMEOUT_OPTIONS):
         _add(group, option)
+
+
+# fmt: off
+def _add_load(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-u", "--users", type=argument(whole(1, MOST)), default=1, metavar="N",
+        help="Callers at once")
+    add("-r", "--spawn-rate", type=argument(_rate), default=1.0, metavar="N",
+        help="Callers more a second")
+    add("-t", "--run-time", type=argument(_time), metavar="TIME", default=argparse.SUPPRESS,
+        help="How long: 90s, 15m, 1h30m; steps and a spike say so themselves")
+    add("--shape", choices=SHAPES, default=argparse.SUPPRESS,
+        help="How callers come and go: the locustfile of that name "
+        "(default: what the options below belong to, else steady)")
+    add("-H", "--host", metavar="HOST", default=argparse.SUPPRESS,
+        help="Whom to call: says whether that costs money")
+
+
+def _add_assumed(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--answer", type=argument(_time), default="6s", metavar="TIME",
+        help="Length of an answer")
+    add("--ttfa", type=argument(_time), default="1s", metavar="TIME",
+        help="Until an answer begins")
+    add("--wait", type=argument(_wait), default="2s", metavar="TIME",
+        help="Between the calls of a caller")
+    add("--sessions-per-core", metavar="N|FILE", default=argparse.SUPPRESS,
+        help="What a core carries: a figure, or what selftest --capacity --json wrote")
+# fmt: on
 
 
 def run(args: argparse.Namespace) -> int:

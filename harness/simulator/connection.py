@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from harness.simulator.agenda import NEVER
-from harness.simulator.behaviour import SimulatedSession
 from harness.simulator.outbound import Framing, Out
+from harness.simulator.session import SimulatedSession
 
 if TYPE_CHECKING:
     from harness.simulator.access import Admitted
