@@ -193,6 +193,7 @@ class RealtimeAdapter(Connection):
         """
         self._require("send_audio")
         wire = self.session.input_format
+        # Each chunk is resampled by itself: a resampler of the stream would hold 60 ms back.
         audio = encode_audio(np.frombuffer(chunk.data, dtype="<i2"), wire)
         for append in split_append(audio, wire):
             self.send(append)
