@@ -83,7 +83,7 @@ def test_markdown_says_verdict_figures_and_objectives(tmp_path, capsys):
     assert "100 turns in 0 sessions" in said
     assert "10 turns and 0 sessions failed" in said
     assert "| `ttfa:p50<0.2s` | 349 ms | ✕ **missed** |" in said
-    assert "| `ttft:p99<1s` | – | undecidable |" in said
+    assert "| `ttft:p99<1s` | too few turns: p99 takes 1\u202f000 | undecidable |" in said
     assert "| ttfa | 349 ms (" in said
     assert "a\\|b 10" in said
 
