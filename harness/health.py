@@ -14,8 +14,9 @@ from harness.forks import once_a_process
 from harness.hub import hub_watch
 from harness.pacer import pacer
 from harness.records import Health
+from harness.run_delay import RunDelay
 from harness.transport import Transport
-from harness.watchdog import Collections, RunDelay, Watchdog
+from harness.watchdog import Collections, Watchdog
 
 __all__ = ["Census", "HealthMonitor", "census"]
 

@@ -15,6 +15,7 @@ import msgspec
 from gevent.hub import Hub
 
 from harness.records import LagHistogram
+from harness.run_delay import RunDelay
 
 __all__ = ["EXACT_NS", "STALL_NS", "HubWatch", "Lags", "hub_watch"]
 
@@ -26,6 +27,9 @@ EXACT_NS = 2_000_000
 
 WAITED_NS = 200_000
 """A poll that was idle for longer than this found nothing at first, and had to wait."""
+
+SHORT_NS = 1_000_000
+"""Busy for less between two polls: what of it was waiting for a processor is not asked."""
 
 STALLS_KEPT = 1024
 
@@ -69,6 +73,8 @@ class HubWatch:
         self.beat_ns: int | None = None
         self._reads, self._most_reads = 0, ROOM
         self._cpu_ns = self._gathering = 0
+        self._delay = RunDelay()
+        self._delayed_ns, self._starved = self._delay.ns(), 0
         self._prepare = hub.loop.prepare(ref=False, priority=AFTER_GREENLETS)
         self._check = hub.loop.check(ref=False, priority=BEFORE_ALL_ELSE)
         self._prepare.start(self._poll_begins)
@@ -85,17 +91,19 @@ class HubWatch:
         How much earlier than ``stamp`` a message of a merged read may have come, in nanoseconds.
 
         TCP keeps the last receive stamp of segments that it merged. A poll that had to wait, and
-        woke as soon as there was something, proves that nothing was there before; otherwise it
-        may have come at any time since the poll before. So it may where the poll lasted longer
-        than it could: then the process had no processor. ``EXACT_NS`` and less is told as 0.
+        woke as soon as there was something, proves that nothing was there before, but for the
+        time that it then had to wait for a processor; otherwise it may have come at any time since
+        the poll before. So it may where the poll lasted longer than it could, since the process
+        was stopped. ``EXACT_NS`` and less is told as 0.
         """
+        woken_at = self.polled_at - self._starved
+        lasted = woken_at - self._poll_began
+        stopped = self.beat_ns is not None and lasted > self.beat_ns + EXACT_NS
+        long = lasted - self._gathering > WAITED_NS and not stopped
         # What was there when the poll began was not waited for, however long the poll took.
-        lasted = self.polled_at - self._poll_began
-        starved = self.beat_ns is not None and lasted > self.beat_ns + EXACT_NS
-        long = lasted - self._gathering > WAITED_NS and not starved
         waited = long and stamp >= self._poll_began
-        prompt = self.polled_at - stamp <= EXACT_NS
-        earliest = self.polled_at if waited and prompt else self._polled_before
+        prompt = woken_at - stamp <= EXACT_NS
+        earliest = woken_at if waited and prompt else self._polled_before
         slack = stamp - earliest
         return slack if slack > EXACT_NS else 0
 
@@ -128,11 +136,15 @@ class HubWatch:
         """Watch no longer."""
         self._prepare.close()
         self._check.close()
+        self._delay.close()
 
     def _poll_begins(self) -> None:
         self._cpu_ns = thread_time_ns()
         now = self._poll_began = monotonic_ns()
-        if now - self.polled_at >= STALL_NS:
+        busy = now - self.polled_at
+        if busy >= SHORT_NS:
+            self._delayed_ns = self._delay.ns()
+        if busy >= STALL_NS:
             self.stalls.append((self.polled_at, now))
 
     def _poll_ends(self) -> None:
@@ -146,7 +158,11 @@ class HubWatch:
         self.polled_at = monotonic_ns()
         # To tell of hundreds of sockets takes longer than a short wait.
         long = self.polled_at - self._poll_began > WAITED_NS
-        self._gathering = thread_time_ns() - self._cpu_ns if long else 0
+        self._gathering = self._starved = 0
+        if long:
+            self._gathering = thread_time_ns() - self._cpu_ns
+            before, self._delayed_ns = self._delayed_ns, self._delay.ns()
+            self._starved = self._delayed_ns - before
 
 
 def _three() -> tuple[LagHistogram, LagHistogram, LagHistogram]:

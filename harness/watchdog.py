@@ -7,7 +7,6 @@ A greenlet can't: it does not run while the loop is blocked.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import sysconfig
 from _thread import LockType
@@ -21,8 +20,9 @@ import msgspec
 from gevent.monkey import get_original
 
 from harness.hub import HubWatch
+from harness.run_delay import RunDelay
 
-__all__ = ["BLOCKED_NS", "COLLECTING", "STARVED", "Collections", "RunDelay", "Watchdog"]
+__all__ = ["BLOCKED_NS", "COLLECTING", "STARVED", "Collections", "Watchdog"]
 
 BLOCKED_NS = 100_000_000
 """The loop busy for so long between two polls: worth knowing who it was."""
@@ -77,28 +77,6 @@ class Collections:
             spent = monotonic_ns() - self._began
             self.spent_ns += spent
             self._longest_ns = max(self._longest_ns, spent)
-
-
-class RunDelay:
-    """How long the thread that made this was ready to run while others had the processor."""
-
-    def __init__(self) -> None:
-        self._file = -1
-        with suppress(OSError):  # elsewhere than on Linux nobody tells
-            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-
-    def ns(self) -> int:
-        """Since the thread began; 0 where it isn't known."""
-        if self._file < 0:
-            return 0
-        _, waited, _ = os.pread(self._file, 64, 0).split()
-        return int(waited)
-
-    def close(self) -> None:
-        """Give the descriptor back; idempotent."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
 
 
 class Blame(msgspec.Struct, frozen=True, order=True):

@@ -7,6 +7,7 @@ import pytest
 from loop import keep_busy, poll
 
 from harness.hub import STALL_NS, HubWatch, hub_watch
+from harness.run_delay import RunDelay
 
 MS = 1_000_000
 
@@ -92,7 +93,7 @@ def test_slack_is_how_much_earlier_a_merged_message_may_have_come(
     watch, before, began, polled, stamp, slack
 ):
     watch._polled_before, watch._poll_began = before * MS, round(began * MS)
-    watch.polled_at, watch._gathering = round(polled * MS), 0
+    watch.polled_at, watch._gathering, watch._starved = round(polled * MS), 0, 0
 
     assert watch.slack(round(stamp * MS)) == slack * MS
 
@@ -101,14 +102,66 @@ def test_slack_is_how_much_earlier_a_merged_message_may_have_come(
 def test_a_poll_that_outlasted_the_heartbeat_proves_nothing(watch, polled, slack):
     watch.beat_ns = 20 * MS
     watch._polled_before, watch._poll_began, watch._gathering = 0, 10 * MS, 0
-    watch.polled_at = polled * MS
+    watch.polled_at, watch._starved = polled * MS, 0
 
     assert watch.slack(polled * MS) == slack * MS
 
 
+@pytest.mark.parametrize(
+    ("starved", "stamp", "slack"),
+    [
+        # It waited from 10 on, and had a processor as soon as something came.
+        (0, 30, 0),
+        # Something came at 18 at the earliest, and more until it had a processor.
+        (12, 30, 12),
+        (12, 25, 7),
+        (12, 19, 0),
+        # More than that must have kept it from running.
+        (12, 14, 14),
+        # It had no processor all the time: what it read may have been there before.
+        (19.9, 30, 30),
+    ],
+)
+def test_a_message_may_have_come_while_the_poll_waited_for_a_processor(
+    watch, starved, stamp, slack
+):
+    watch.beat_ns = 20 * MS
+    watch._polled_before, watch._poll_began, watch._gathering = 0, 10 * MS, 0
+    watch.polled_at, watch._starved = 30 * MS, round(starved * MS)
+
+    assert watch.slack(stamp * MS) == slack * MS
+
+
+def test_a_poll_that_outlasted_the_heartbeat_for_want_of_a_processor_had_waited(watch):
+    watch.beat_ns = 20 * MS
+    watch._polled_before, watch._poll_began, watch._gathering = 0, 10 * MS, 0
+    watch.polled_at, watch._starved = 210 * MS, 185 * MS
+
+    assert watch.slack(210 * MS) == 185 * MS
+
+
+def test_a_poll_knows_how_long_it_waited_for_a_processor_and_no_more(watch):
+    class Told(RunDelay):
+        told = [7 * MS]
+
+        def ns(self):
+            return self.told[-1]
+
+    watch._delay.close()
+    watch._delay = Told()
+    keep_busy(2 * MS)
+    watch._poll_begins()
+    starts = watch._delayed_ns
+    Told.told.append(15 * MS)
+    keep_busy(MS)
+    watch._poll_ends()
+
+    assert (starts, watch._starved) == (7 * MS, 8 * MS)
+
+
 def test_a_poll_that_had_much_to_gather_did_not_wait(watch):
     watch._polled_before, watch._poll_began, watch._gathering = 0, 30 * MS, 600_000
-    watch.polled_at = 30 * MS + 700_000
+    watch.polled_at, watch._starved = 30 * MS + 700_000, 0
 
     assert watch.slack(30 * MS) == 30 * MS
 
@@ -118,7 +171,8 @@ def test_a_poll_that_told_of_as_many_as_it_can_leaves_slack_back_to_the_one_befo
         for _ in range(reads):
             watch.read_lag.add(0)
         watch._poll_ends()
-        watch.polled_at, watch._poll_began, watch._gathering = at * MS, at * MS, 0
+        watch.polled_at, watch._poll_began = at * MS, at * MS
+        watch._gathering = watch._starved = 0
 
     poll_at(10, 1)
     poll_at(60, 1)

@@ -7,7 +7,8 @@ import pytest
 from loop import keep_busy, poll
 
 from harness.hub import HubWatch
-from harness.watchdog import BLOCKED_NS, COLLECTING, STARVED, Collections, RunDelay, Watchdog
+from harness.run_delay import RunDelay
+from harness.watchdog import BLOCKED_NS, COLLECTING, STARVED, Collections, Watchdog
 
 MS = 1_000_000
 
@@ -143,14 +144,3 @@ def test_pauses_of_the_collector_are_counted(collections):
     assert collections.spent_ns > 0
     assert 0 < collections.take_longest() <= collections.spent_ns
     assert collections.take_longest() == 0
-
-
-def test_a_run_delay_only_grows_and_is_closed_twice():
-    delay = RunDelay()
-    before = delay.ns()
-    keep_busy(5 * MS)
-
-    assert delay.ns() >= before >= 0
-    delay.close()
-    delay.close()
-    assert delay.ns() == 0
