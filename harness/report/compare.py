@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"can't write the comparison: {error}") from None
     console = open_console(quiet=args.quiet)
     print_comparison(console, comparison)
+    style = ("bold green", "bold red", "bold yellow")[comparison.exit_code]
+    console.print(headline(comparison), style=style)
     console.print(str(page), soft_wrap=True)
     return comparison.exit_code
 

@@ -16,6 +16,7 @@ __all__ = ["print_comparison", "print_judgements", "print_summary", "print_verdi
 # Named colours of the terminal's own theme: readable on dark and on light.
 STYLES = {Level.VALID: "bold green", Level.SUSPECT: "bold yellow", Level.INVALID: "bold red"}
 FOUND = {"faster": "green", "fewer": "green", "slower": "yellow", "more": "yellow"}
+MOST = 4  # kinds of errors that are named
 BAR = 24  # columns of all turns
 MET = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]undecidable[/]"}
 
@@ -32,13 +33,18 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     turns, sessions = summary["turns"], summary["sessions"]
     table.add_row("turns", f"{words.count(turns)}, {words.count(failed_turns)} failed")
     table.add_row("sessions", f"{words.count(sessions)}, {words.count(failed_sessions)} failed")
+    for name in ("errors", "timeouts"):
+        if found := summary[name]:
+            table.add_row(name, words.count(sum(found.values())), _most(found))
     table.add_row("at once", words.count(summary["max_concurrency"]))
     for name in ("p50", "p90", "p95", "p99"):
         table.add_row(f"ttfa {name}", words.percentile(ttfa[name]), _certainty(ttfa, name))
     if summary["cost_usd"] is not None:
         table.add_row("cost", words.cost(summary), _price(summary["spending"]))
     if summary["suspect"]:
-        table.add_row("suspect", f"{words.count(summary['suspect'])} turns")
+        table.add_row(
+            "suspect", words.count(summary["suspect"]), "turns when we were late ourselves"
+        )
     if summary["damaged"]:
         lines = ", ".join(f"{n} in {name}" for name, n in summary["damaged"].items())
         table.add_row("damaged", f"lines passed over: {lines}")
@@ -59,6 +65,13 @@ def _certainty(ttfa: Mapping[str, Any], name: str) -> str:
         return words.too_few(name)
     ends = words.interval(ttfa["ci"].get(name))
     return f"95 % CI {ends}" if ends else ""
+
+
+def _most(found: Mapping[str, int]) -> str:
+    """How often each happened; of many, those that happened most."""
+    shown = [f"{words.count(n)} {escape(name)}" for name, n in list(found.items())[:MOST]]
+    rest = len(found) - len(shown)
+    return ", ".join([*shown, f"{rest} others"] if rest else shown)
 
 
 def _price(spending: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from junitparser import Error, Failure, JUnitXml
 from rundirs import answered, second, session, silent, write_run
 
 from harness.cli import main
+from harness.records import Outcome
 
 
 def good_run(path, **more):
@@ -27,6 +28,29 @@ def test_a_report_is_made_beside_the_records(tmp_path, capsys):
     assert "ttfa p50  300 ms" in said
     assert "met  ttfa:p50<0.4s  (300 ms)" in said
     assert str(path / "report.html") in said
+
+
+def test_what_went_wrong_is_counted_the_most_frequent_first(tmp_path, capsys):
+    codes = ["close_1006", "stop", "close_1006", "stall", "fail", "oversize"]
+    turns = [answered(n, outcome=Outcome.FAILED, code=code) for n, code in enumerate(codes)]
+
+    main(["report", str(write_run(tmp_path / "run", turns, session(turns=6), [second()]))])
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "turns 6, 6 failed" in said
+    assert "errors 6 2 close_1006, 1 fail, 1 oversize, 1 stall, 1 others" in said
+
+
+def test_the_exit_code_is_that_of_the_run_though_nobody_reads_on(tmp_path):
+    path = good_run(tmp_path / "run")
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "harness", "check", path, "--slo", "ttfa:p50<0.4s"]
+
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_the_latest_run_is_reported_when_none_is_named(tmp_path, monkeypatch):

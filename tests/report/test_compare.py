@@ -180,7 +180,7 @@ def test_terminal_page_markdown_and_json_say_the_same(tmp_path, capsys):
     raw = json.loads(figures.read_text())
     for text in (said, page, markdown.read_text()):
         assert "slower: p50 +50 ms" in text
-    assert "Worse beyond 5%: ttfa" in page
+        assert "Worse beyond 5%: ttfa" in text
     assert markdown.read_text().startswith("### Worse beyond 5%: ttfa")
     assert raw["regressions"][0] == "ttfa"
     assert raw["statements"][0]["differences"][0]["difference"] == pytest.approx(0.05)
