@@ -52,6 +52,12 @@ class Running:
         """Its exit code."""
         return self.process.wait(seconds)
 
+    def heeds(self, number):
+        """Whether it has a handler for a signal, by /proc."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
+        return caught >> (number - 1) & 1
+
     def wait_for(self, pattern, seconds=40):
         """The first match in what it has said."""
         return wait_until(lambda: re.search(pattern, self.text), seconds, lambda: self.text)

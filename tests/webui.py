@@ -23,10 +23,13 @@ class WebUI:
         with urllib.request.urlopen(self.url + path, data, timeout=60) as answer:
             return json.loads(answer.read())
 
+    def page(self):
+        """What the page itself is told, Locust's own state of the test among it."""
+        return json.loads(re.search(r"window.templateArgs = (\{.*\})", self.get("/"))[1])
+
     def form(self):
         """What the browser would post if nobody touched the form."""
-        page = self.get("/")
-        args = json.loads(re.search(r"window.templateArgs = (\{.*\})", page)[1])
+        args = self.page()
         fields = {name: option["default_value"] for name, option in args["extra_options"].items()}
         posted = {
             name: "" if value is None else str(value).lower() if isinstance(value, bool) else value

@@ -54,7 +54,7 @@ class FrontStation(Station):
     Attributes:
         recording: The run that is on, or being reported.
         reported: The newest run that has a report.
-        beginning: Whether a run is about to begin: it may wait for the report of the one before.
+        beginning: Whether a run is about to begin: it may wait for the one before to end.
         started: When it began, s of the monotonic clock.
         lasts: Seconds of it, as far as that is known.
         guard: Sees that there are never more users than asked for.
@@ -200,8 +200,10 @@ class FrontStation(Station):
             self.beginning = False
 
     def _begin(self) -> None:
+        while self.recording is not None and self._finishing is None:
+            gevent.sleep(0.05)  # its calls are heard out
         if self._finishing is not None:
-            self._finishing.join()  # the run before is being reported
+            self._finishing.join()
         self.trouble = ""
         self.environment.process_exit_code = 2  # until a report has judged it
         try:

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import signal
+import sys
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,8 @@ def install(events: Any) -> None:
     stats.bucket_response_time = to_the_millisecond
     seed_locust()
     runners.HEARTBEAT_LIVENESS = LIVENESS
+    # Else a minute after a worker died the whole load ramps up again from nobody.
+    runners.HEARTBEAT_DEAD_INTERNAL = -sys.maxsize
     # At each step of a ramp a worker makes this anew for every single option: a tenth of a second
     # of argparse and more, during which no caller speaks.
     argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
@@ -51,8 +54,9 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
     _handle_ctrl_c(station)
     if isinstance(station, WorkerStation) and not environment.parsed_options.processes:
         gevent.signal_handler(signal.SIGTERM, station.terminate)
-    if isinstance(station, FrontStation) and environment.shape_class is not None:
-        # Without a web UI, Locust listens to SIGTERM only when the shape is over.
+    if isinstance(station, FrontStation):
+        # Without a web UI, Locust listens to SIGTERM only when all workers are there, and when its
+        # shape is over.
         gevent.signal_handler(signal.SIGTERM, station.terminate)
 
 

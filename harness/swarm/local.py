@@ -15,6 +15,7 @@ from harness.swarm.ramp import open_ramp
 from harness.swarm.recording import Recording
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import Setup
+from harness.swarm.staff import count_leavers_as_gone
 from harness.swarm.treasury import open_purse
 
 __all__ = ["LocalStation"]
@@ -32,6 +33,11 @@ class LocalStation(FrontStation):
         self._counting = CountingSink(NAME)
         self._desk = Desk(self._hear)
         self._anchor = Clock().anchor
+
+    def prepare(self) -> None:
+        """Check what can be checked, and open what serves."""
+        count_leavers_as_gone(self.runner)
+        super().prepare()
 
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
         """Let users of the run begin."""

@@ -33,6 +33,8 @@ from harness.swarm.relay import KEY, Collector
 from harness.swarm.roll import Roll
 from harness.swarm.setup import Setup
 from harness.swarm.silence import WORKER_SILENT
+from harness.swarm.spawning import Spawning
+from harness.swarm.staff import Dispatcher
 from harness.swarm.station import say, wait_until
 
 __all__ = ["MasterStation"]
@@ -54,6 +56,8 @@ class MasterStation(FrontStation):
         self._quitting: gevent.Greenlet[..., None] | None = None
         self._quit = self.runner.quit
         self.runner.quit = self.quit
+        Spawning(self.runner)
+        environment.dispatcher_class = Dispatcher
         for message, take in {
             READY: self._on_ready,
             FINAL: self._on_final,
@@ -175,15 +179,13 @@ class MasterStation(FrontStation):
             client.user_classes_count = msg.data["user_classes_count"]
 
     def restore_users(self) -> None:
-        """
-        Let Locust tell every worker how many users it has.
+        """Let Locust tell every worker how many users it has."""
+        gevent.spawn(self._start_again)
 
-        Its dispatcher takes itself to be at work for ever once it has rebalanced, and then does
-        not tell a worker that returns.
-        """
+    def _start_again(self) -> None:
         runner = self.runner
         if runner.state == "running":
-            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
+            runner.start(runner.target_user_count, runner.spawn_rate)
 
     def cut_leaving(self) -> None:
         """Let workers end the calls of users who are told to stop."""
@@ -210,6 +212,7 @@ class MasterStation(FrontStation):
         wait_until(lambda: not self._collector.awaited(self._live()), FINAL_LIMIT)
         lost = self._collector.lost
         self._roll.close(lost)
+        self._forget_missing()
         workers = self._collector.workers
         if lost and len(lost) == len(workers):
             self.abandon("no worker is left")
@@ -219,6 +222,11 @@ class MasterStation(FrontStation):
             "lost_workers": sorted(map(self._roll.name, lost)),
             "roll": self._roll.entries,
         }
+
+    def _forget_missing(self) -> None:
+        """Else the run never stops in Locust's eyes: it waits for all its workers to be ready."""
+        for client in self.runner.clients.missing:
+            del self.runner.clients[client.id]
 
     def count(self) -> Tally:
         """What the workers counted in the run so far."""
@@ -240,7 +248,8 @@ class MasterStation(FrontStation):
 
     def _gone(self) -> set[str]:
         """Those that quit by themselves or are missing."""
-        return self._collector.leaving | (set(self.runner.clients) - self._live())
+        missing = set(self.runner.clients) - self._live()
+        return self._collector.leaving | missing | set(self._collector.lost)
 
     # The end.
 
@@ -251,9 +260,14 @@ class MasterStation(FrontStation):
         Calls are ended and their records waited for first. May be called from any greenlet, also
         from the one that hears the workers, which must not wait.
         """
+        hears_workers = gevent.getcurrent() in self.runner.greenlet
+        if self._waits_for_workers and self._shutting_down is None:
+            if hears_workers:
+                return  # all have quit that were there: others are to come
+            self.refuse("gave up waiting for workers: not all came that --expect-workers names")
         if self._quitting is None:
             self._quitting = gevent.spawn(self._drain)
-        if gevent.getcurrent() not in self.runner.greenlet:
+        if not hears_workers:
             self._quitting.join()
 
     def end(self) -> None:
@@ -277,9 +291,22 @@ class MasterStation(FrontStation):
         wait_until(lambda: before <= self._live() | self._gone(), READY_LIMIT)
         self._quit()
 
+    @property
+    def _waits_for_workers(self) -> bool:
+        """Whether Locust is to start by itself once they are there."""
+        by_itself = self.options.headless or self.options.autostart
+        return by_itself and not self.started and not self.trouble
+
     def interrupt(self) -> None:
         """Ctrl-C: end the calls, or no longer wait for workers."""
-        options = self.options
-        if options.headless and self.recording is None and self.runner.state == "ready":
-            self.refuse("stopped before all workers were there")
+        self._stop_waiting()
         super().interrupt()
+
+    def terminate(self) -> None:
+        """SIGTERM, which Locust does not listen to yet: the same."""
+        self._stop_waiting()
+        super().terminate()
+
+    def _stop_waiting(self) -> None:
+        if self.options.headless and self._waits_for_workers:
+            self.refuse("stopped before all workers were there")

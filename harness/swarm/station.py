@@ -8,10 +8,10 @@ from time import monotonic
 from typing import Any, NoReturn
 
 import gevent
-from locust.user.task import LOCUST_STATE_STOPPING
 
 from harness.swarm.crowd import Crowd
 from harness.swarm.setup import Setup, read_setup
+from harness.swarm.staff import leavers
 from harness.swarm.user import RealtimeUser
 
 __all__ = ["DEFAULT_STOP_TIMEOUT", "Station", "refuse", "say", "wait_until"]
@@ -75,10 +75,8 @@ class Station(ABC):
 
     def cut_leaving(self) -> None:
         """End the calls of users who are told to stop: they hear no answer out."""
-        for greenlet in tuple(self.runner.user_greenlets):
-            # The arguments of one that has just ended are gone.
-            if greenlet.args and greenlet.args[0]._state == LOCUST_STATE_STOPPING:
-                greenlet.kill(block=False)
+        for greenlet in leavers(self.runner):
+            greenlet.kill(block=False)
 
     def kinds(self) -> list[str]:
         """Names of the classes of callers."""

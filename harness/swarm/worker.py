@@ -35,6 +35,7 @@ from harness.swarm.rows import LocustRows
 from harness.swarm.setup import Setup, SetupError, warm_up
 from harness.swarm.share import Share
 from harness.swarm.silence import HASTE, MASTER_SILENT
+from harness.swarm.staff import count_leavers_as_gone
 from harness.swarm.station import Station, say, wait_until
 from harness.swarm.treasury import open_purse
 from harness.swarm.web import MetricsServer, metrics_page
@@ -67,6 +68,7 @@ class WorkerStation(Station):
 
     def prepare(self) -> None:
         """Listen to the master, and serve this process's own metrics if asked to."""
+        count_leavers_as_gone(self.runner)
         warm_up(vars(self.options))
         self.runner.register_message(CALLERS, self._on_callers)
         self.runner.register_message(BUDGET, self._on_budget)
@@ -136,6 +138,8 @@ class WorkerStation(Station):
 
     def begin(self) -> None:
         """The master starts a run: let users begin."""
+        if self._leaving:
+            return
         self._leave_run()
         announced = getattr(self.options, ANNOUNCEMENT, None)
         if announced is None:
@@ -202,6 +206,7 @@ class WorkerStation(Station):
     def shut_down(self) -> None:
         """Locust quits: end calls and ship what is left before it says goodbye to the master."""
         self._leaving = True
+        self.runner.start_worker = _start_nobody
         if self._share is not None:
             if not self._share.ended:
                 self.runner.stop()
@@ -269,3 +274,7 @@ class WorkerStation(Station):
 
     def _tally(self) -> Tally:
         return Tally() if self._share is None else self._share.counting.tally
+
+
+def _start_nobody(user_classes_count: dict[str, int]) -> None:
+    """In place of Locust's: the master may not know yet that this worker quits."""

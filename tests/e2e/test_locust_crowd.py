@@ -120,6 +120,37 @@ def test_workers_that_come_late_or_come_back_are_noted_and_share_no_caller(
     assert master.heard == truth(target.truth)
 
 
+def test_users_of_a_worker_that_quits_go_to_others_and_a_lost_one_holds_up_no_end(
+    folder, simulator, free_port
+):
+    target = simulator(*QUICK_ANSWERS)
+    bind = ("--master", "--master-bind-port", free_port)
+    web = ("--web-host", "127.0.0.1", "--web-port", free_port - 1)
+    reach = ("--worker", "--master-port", free_port)
+    with (
+        Locust(folder, *bind, *web, "--host", target.url, *QUICK) as master,
+        Locust(folder, *reach) as first,
+        Locust(folder, *reach) as second,
+    ):
+        master.wait_for(r"(?s)reported as ready.*reported as ready")
+        ui = WebUI(master, free_port - 1)
+        assert ui.post("/swarm", **ui.form())["success"]
+        master.wait_for_turns(2)
+        with Locust(folder, *reach) as third:
+            master.wait_for(r"-2 joined")
+            first.process.terminate()
+            assert first.wait(20) == 143
+            master.wait_for(r"(?s)Worker \S+ \(.*\) quit.*Sending spawn jobs of 2 users")
+            third.process.kill()
+            master.wait_for(r"-2 is missing")
+        ui.post("/stop")
+        wait_until((master.run / "summary.json").exists, 40, lambda: master.text)
+        wait_until(lambda: ui.state() in ("ready", "stopped"), 10, ui.state)
+        assert master.read("summary.json")["max_concurrency"] <= 2
+        master.process.terminate()
+        assert (master.wait(), second.wait(20)) == (master.judged, 0)
+
+
 def workers_of(locust):
     return {turn["worker"] for turn in locust.lines("turns")}
 

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 pytestmark = pytest.mark.e2e
 
 QUICK = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", "2")
+TALK = ("--corpus", "say", "--pause", "50ms", "--turns", "2")
 QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
 
 
@@ -132,6 +133,32 @@ def turns_total(port):
     )
 
 
+def test_a_ramp_ends_where_it_is_when_the_time_is_up(folder, simulator, two_workers):
+    target = simulator(*QUICK_ANSWERS)
+    arguments = (*two_workers, "-u", 60, "-r", 2, "-t", "3s", "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        assert locust.wait(30) == locust.judged, locust.text
+
+        wait_until(lambda: not group(locust.process.pid), 10)
+        assert max(turn["caller"] for turn in locust.lines("turns")) < 60
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+def test_a_worker_that_quits_while_others_come_begins_nothing(folder, simulator, two_workers):
+    target = simulator("--answer", "2s", "--ttfa", "100ms")
+    arguments = (*two_workers, "-u", 16, "-r", 2, "-t", "8s", "--host", target.url, *TALK)
+    with Locust(folder, "--headless", *arguments) as locust:
+        wait_until(lambda: len(locust.lines("sessions")) >= 2, 30, lambda: locust.text)
+        os.kill(workers_of(locust)[0], signal.SIGTERM)
+        assert locust.wait() == locust.judged, locust.text
+
+        assert [entry["change"] for entry in locust.read("run.json")["roll"]] == ["quit"]
+        assert locust.read("run.json")["lost_workers"] == []
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
 def test_a_worker_told_to_stop_ships_its_last_turns(folder, simulator, two_workers):
     target = simulator(*QUICK_ANSWERS)
     arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
@@ -173,6 +200,32 @@ def test_a_master_names_its_host_before_it_starts_by_itself(folder):
 
         assert "name a host with --host" in locust.text
         assert "Traceback" not in locust.text
+
+
+@pytest.mark.parametrize("ending", ["patience", "a signal"])
+def test_a_master_waits_for_workers_though_one_quits_and_ends_with_those_that_wait_too(
+    folder, simulator, ending
+):
+    target, port = simulator(), free_port()
+    patience = ("--expect-workers-max-wait", 8 if ending == "patience" else 60)
+    bind = ("--master", "--expect-workers", 2, "--master-bind-port", port, *patience)
+    reach = ("--worker", "--master-port", port)
+    with Locust(folder, "--headless", *bind, "--host", target.url, *QUICK) as master:
+        with Locust(folder, *reach, *QUICK) as first:
+            master.wait_for("reported as ready")
+            wait_until(lambda: first.heeds(signal.SIGTERM), 20, lambda: first.text)
+            first.process.terminate()
+            assert first.wait(20) == 143
+        with Locust(folder, *reach, *QUICK) as second:
+            master.wait_for("(?s)reported as ready.*reported as ready")
+            wait_until(lambda: second.heeds(signal.SIGTERM), 20, lambda: second.text)
+            if ending == "a signal":
+                master.process.terminate()
+            assert master.wait(20) == 2
+            assert second.wait(20) == 0, second.text
+
+        why = {"patience": "gave up waiting for workers", "a signal": "stopped before all workers"}
+        assert why[ending] in master.text
 
 
 def test_what_cannot_work_leaves_no_worker_behind(folder, two_workers):

@@ -1,5 +1,7 @@
 """A load test started, watched and stopped in Locust's web UI."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from locusts import wait_until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -40,6 +42,25 @@ def test_the_untouched_form_starts_a_test_and_the_next_one_starts_clean(web_ui):
     locust.process.terminate()
     assert locust.wait() == 0, locust.text
     assert "Traceback" not in locust.text
+
+
+def test_a_test_started_while_another_still_hears_answers_out_waits_for_its_report(web_ui):
+    locust = web_ui.locust
+    assert web_ui.post("/swarm", **web_ui.form())["success"]
+    locust.wait_for_turns(1)
+    first = locust.run.resolve()
+    with ThreadPoolExecutor(1) as beside:
+        stop = beside.submit(web_ui.post, "/stop")
+        wait_until(lambda: web_ui.page()["state"] == "cleanup", 20)
+        assert web_ui.post("/swarm", **web_ui.form())["success"]
+        assert stop.result(40)["success"]
+    wait_until(lambda: locust.run.resolve() != first, 40, lambda: locust.text)
+
+    assert (first / "summary.json").exists()
+    locust.wait_for_turns(1)
+    locust.process.terminate()
+    assert locust.wait() == locust.judged, locust.text
+    assert {turn["run"] for turn in locust.lines("turns")} == {locust.run.resolve().name}
 
 
 def test_a_wrong_value_of_any_field_is_told_in_the_ui_and_nothing_starts(web_ui):
