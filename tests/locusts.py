@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from harness.verdict import exit_code
 
 ROOT = Path(__file__).parent.parent
@@ -133,35 +135,27 @@ def missed(locust, path, killed):
 
 
 def group(session):
-    """Processes of a session, by /proc."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == session and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+    """Processes of a session."""
+    return [process.pid for process in psutil.process_iter() if _of(process, session)]
+
+
+def _of(process, session):
+    try:
+        return os.getsid(process.pid) == session and alive(process.pid)
+    except ProcessLookupError:
+        return False
 
 
 def children(pid):
     """Processes forked from ``pid``."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
+    return [child.pid for child in psutil.Process(pid).children() if alive(child.pid)]
 
 
 def alive(pid):
+    """Whether there is such a process, and it has not ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 

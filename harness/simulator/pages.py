@@ -72,7 +72,8 @@ def _metrics(totals: Totals) -> Iterator[str]:
     late = report["first_delta_lateness_s"]
     name = f"{_PREFIX}first_delta_lateness_seconds"
     yield from _head(name, "summary", "How late first audio deltas were sent")
-    yield from (f'{name}{{quantile="{q}"}} {late[f"p{q[2:]:0<2}"]}' for q in ("0.5", "0.99"))
+    for quantile, figure in (("0.5", "p50"), ("0.99", "p99")):
+        yield f'{name}{{quantile="{quantile}"}} {late[figure]}'
     yield f"{name}_sum {totals.lateness.sum}"
     yield f"{name}_count {totals.lateness.count}"
 

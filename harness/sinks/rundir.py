@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from harness.cache import write_whole
 from harness.records import Health, Session, Turn, encode
 
 __all__ = ["RunDirectory", "RunDirectoryError", "check_writable"]
@@ -135,10 +136,8 @@ class RunDirectory:
         """Change what ``run.json`` says; readers see the old one or the new one, never a half."""
         self.run.update(facts)
         text = msgspec.json.format(msgspec.json.encode(self.run), indent=2) + b"\n"
-        beside = self.path / ".run.json"
         try:
-            beside.write_bytes(text)
-            beside.replace(self.path / "run.json")
+            write_whole(self.path / "run.json", text)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
