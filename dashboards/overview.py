@@ -15,6 +15,7 @@ __all__ = ["overview"]
 FAILED = "~" + "|".join(sorted(TURN_FAILURES))
 NOT_ENDED = "~" + "|".join(sorted(set(SessionOutcome) - {SessionOutcome.ENDED}))
 RATE_LIMITED = "~(inference_|tokens_)?rate_limit_.*"
+ANSWERED = "~ok|error|unknown|timeout"
 PERCENTILES = (0.5, 0.95, 0.99)
 BOUNDS = (0.5, 0.8, 1.0, 2.0)
 IN_TIME = 0.95  # of turns: then callers are taken to notice nothing
@@ -123,6 +124,9 @@ def _correctness():
         stacked("Tool calls, a minute", "short",
                 Target(f"60 * {TALK.rate('tool_calls', 'tool', 'outcome')}",
                        "{{tool}} {{outcome}}")),
+        graph("How long tools take, mean", "s",
+              Target(f"{TALK.rate('tool_run', 'tool')}"
+                     f" / {TALK.rate('tool_calls', 'tool', outcome=ANSWERED)}", "{{tool}}")),
         graph("Tool turns, p95", "s",
               Target(TALK.quantile(0.95, "tool_call"), "until the call"),
               Target(TALK.quantile(0.95, "tool_turnaround"), "from our output to audio"),

@@ -332,8 +332,14 @@ METRICS = (
             (
                 "tool_calls",
                 "",
-                "Function calls, by tool and by what became of them.",
+                "Tool calls, by tool and by what became of them.",
                 ("tool", "outcome"),
+            ),
+            (
+                "tool_run",
+                "seconds",
+                "Time from tool calls complete to their answers, ours and those of MCP servers.",
+                ("tool",),
             ),
             (
                 "interrupts",

@@ -142,6 +142,18 @@ class ToolCall(msgspec.Struct, kw_only=True):
     server: str = ""  # label of the MCP server whose tool the endpoint ran; empty: it was ours
     listed: bool = False  # the endpoint had imported a tool of that name from that server
 
+    @property
+    def label(self) -> str:
+        """Its name; that of a server's tool after the server's, which no function has a dot in."""
+        return f"{self.server}.{self.name}" if self.server else self.name
+
+    @property
+    def took_s(self) -> float | None:
+        """Complete to answered, in seconds; ``None`` if it never was."""
+        if self.called_at is None or self.answered_at is None:
+            return None
+        return (self.answered_at - self.called_at) / 1e9
+
 
 class Turn(msgspec.Struct, kw_only=True):
     """

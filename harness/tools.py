@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, Protocol, get_type_hints
 
@@ -19,9 +19,38 @@ import msgspec
 
 from harness.durations import Distribution
 
-__all__ = ["Backend", "Functions", "SimulatedTools", "Tool", "ToolAnswer", "tool", "tools_of"]
+__all__ = [
+    "Backend",
+    "Functions",
+    "SimulatedTools",
+    "Tool",
+    "ToolAnswer",
+    "named_in",
+    "others_of",
+    "tool",
+    "tools_of",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def others_of(server: str) -> str:
+    """What tools of an MCP server are called whose own names are not known in advance."""
+    return f"{server}.other"
+
+
+def named_in(session: Mapping[str, Any]) -> list[str]:
+    """The tools of MCP servers that a session's configuration names, each after its server."""
+    tools, names = session.get("tools"), []
+    for tool in tools if isinstance(tools, list) else ():
+        if not isinstance(tool, Mapping) or tool.get("type") != "mcp":
+            continue
+        server, allowed = str(tool.get("server_label")), tool.get("allowed_tools")
+        if isinstance(allowed, Mapping):
+            allowed = allowed.get("tool_names")
+        names.append(others_of(server))
+        names += [f"{server}.{name}" for name in (allowed if isinstance(allowed, list) else ())]
+    return names
 
 
 class ToolAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import pytest
 from openai.types.realtime import RealtimeFunctionTool
 
 from harness.durations import Distribution, parse_distribution
-from harness.tools import Functions, SimulatedTools, Tool, tool, tools_of
+from harness.tools import Functions, SimulatedTools, Tool, named_in, tool, tools_of
 
 RNG = random.Random(1)
 
@@ -248,3 +248,21 @@ def test_the_simulated_backend_finds_bad_arguments():
     found = SimulatedTools(parse_distribution("0s")).answer("look_up", "[]", RNG)
 
     assert (found.outcome, found.valid) == ("error", False)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "names"),
+    [
+        (None, ["docs.other"]),
+        (["search", "fetch"], ["docs.other", "docs.search", "docs.fetch"]),
+        ({"tool_names": ["search"], "read_only": True}, ["docs.other", "docs.search"]),
+    ],
+)
+def test_a_session_names_the_tools_that_it_allows(allowed, names):
+    server = {"type": "mcp", "server_label": "docs", "allowed_tools": allowed}
+
+    assert named_in({"tools": [server, {"type": "function", "name": "get_time"}]}) == names
+
+
+def test_a_session_without_tools_names_none():
+    assert named_in({}) == named_in({"tools": None}) == named_in({"tools": ["search"]}) == []

@@ -17,6 +17,7 @@ __all__ = ["IMPORT_EVENTS", "Imports"]
 LIST = "mcp_list_tools"
 MOST_TOOLS = 128  # of a server, by name
 MOST_ITEMS = 64
+LONGEST_NAME = 128
 _CODES = {"failed": IMPORT_FAILED, "late": IMPORT_LATE}
 _TEXTS = {
     "failed": "could not import the tools",
@@ -119,8 +120,9 @@ class Imports:
         if item is None or item.type != LIST or (label := self._know(item)) is None:
             return
         tools = item.tools or ()
-        self._tools[label] = frozenset(tool.name for tool in tools[:MOST_TOOLS] if tool.name)
-        if self._tools[label]:
+        names = (tool.name for tool in tools[:MOST_TOOLS])
+        self._tools[label] = frozenset(name for name in names if name and len(name) <= LONGEST_NAME)
+        if tools:
             self._end(label, "ok")
 
     def _know(self, item: Item) -> str | None:

@@ -154,15 +154,9 @@ def tag_column(rows: Iterable[Tagged]) -> pd.Categorical:
 def tool_columns(rows: Sequence[TurnRow]) -> Columns:
     """One line a tool call: ``name``, ``outcome``, ``valid``, and ``took`` in seconds."""
     calls = [call for row in rows for call in row.tools]
-    took = [
-        None
-        if call.called_at is None or call.answered_at is None
-        else (call.answered_at - call.called_at) / 1e9
-        for call in calls
-    ]
     return {
-        "name": words(call.name for call in calls),
+        "name": words(call.label for call in calls),
         "outcome": words(call.outcome for call in calls),
         "valid": np.array([call.valid for call in calls], dtype=bool),
-        "took": np.array(took, dtype=np.float64),
+        "took": np.array([call.took_s for call in calls], dtype=np.float64),
     }

@@ -293,6 +293,7 @@ def _tools(run: Run) -> list[dict[str, Any]]:
             "invalid": int((~calls["valid"]).sum()),
             "outcomes": _tally(calls["outcome"]),
             "own_delay_mean": float(calls["took"].mean()),
+            "took": figures(Sample(np.sort(calls["took"].dropna().to_numpy()))),
         }
         for name, calls in run.tools.groupby("name", observed=True)
     ]

@@ -15,17 +15,26 @@ from harness.records import (
     Phase,
     Session,
     SessionOutcome,
+    ToolCall,
     Turn,
 )
 from harness.sinks.tally import Exemplar, Histogram, Labels, Tally
+from harness.tools import others_of
 
-__all__ = ["MAX_SCENARIOS", "CountingSink"]
+__all__ = ["MAX_SCENARIOS", "MAX_SERVED", "CountingSink"]
 
 MAX_SCENARIOS = 4
 """
 More scenarios than these are counted as ``other``: a scenario is a label of every histogram.
 
 One in which everything happens has 600 series, and a process is to have about 3000 at most.
+"""
+
+MAX_SERVED = 10
+"""
+More tools of MCP servers than these have no label of their own, unless they were told in advance.
+
+What a server lists is the endpoint's to say, and it may say something else to each session.
 """
 
 WITH_EXEMPLARS = "ttfa"
@@ -88,6 +97,7 @@ class CountingSink:
         self._worker = worker
         self._clock = clock
         self._tools: set[str] = set()
+        self._served: set[str] = set()  # of MCP servers, as endpoints listed them
         self._scenarios: set[Labels] = set()
         self._begun: set[Labels] = set()  # scenarios whose series are there
         self._counted: dict[tuple[int, int], dict[str, float]] = {}  # by caller and call
@@ -96,7 +106,7 @@ class CountingSink:
         self.tally.count("ramp_delay", (), 0)
 
     def list_tools(self, names: Iterable[str]) -> None:
-        """Make tool names label values of their own: those the user defined."""
+        """Make tool names label values of their own: those the user defined, or named."""
         self._tools.update(names)
 
     def on_turn(self, turn: Turn) -> None:
@@ -106,9 +116,11 @@ class CountingSink:
         self._count_outcome(turn, scenario)
         self._count_flags(turn, scenario)
         for call in turn.tools:
-            tool = call.name if call.name in self._tools else OTHER
+            tool = self._tool_label(call)
             outcome = call.outcome if call.outcome in TOOL_OUTCOMES else OTHER
             self.tally.count("tool_calls", (*scenario, tool, outcome))
+            if call.took_s is not None:
+                self.tally.count("tool_run", (*scenario, tool), call.took_s)
         amounts = _amounts(turn.audio_sent_s, turn.audio_received_s, turn.cost_usd, turn.usage)
         self._count_amounts(scenario, amounts)
         self._remember((turn.caller, turn.call), amounts)
@@ -164,6 +176,16 @@ class CountingSink:
                 return (OTHER, record.model if self._knows_model(record.model) else OTHER)
             self._scenarios.add(label)
         return label
+
+    def _tool_label(self, call: ToolCall) -> str:
+        """A tool by its name if that is known in advance or was listed, else by its server's."""
+        label = call.label
+        if call.listed and len(self._served) < MAX_SERVED and label not in self._tools:
+            self._served.add(label)
+        if label in self._tools or label in self._served:
+            return label
+        others = others_of(call.server)
+        return others if others in self._tools else OTHER
 
     def _knows_model(self, model: str) -> bool:
         return any(known == model for _, known in self._scenarios)

@@ -13,7 +13,7 @@ from harness.swarm.desk import Desk
 from harness.swarm.doorway import Doorway
 from harness.swarm.ramp import Ramp
 from harness.swarm.setup import Setup
-from harness.tools import SimulatedTools
+from harness.tools import SimulatedTools, named_in
 
 __all__ = ["Crowd", "Sink"]
 
@@ -46,7 +46,7 @@ class Crowd:
         desk: Where callers of open arrivals wait for calls.
         sinks: Where records go, in this order.
         users: How many users run now.
-        list_tools: Told the names of the user's own tools.
+        list_tools: Told the names of the user's own tools, and of those that the session names.
         abandon: Ends the run, for the reason given in one line.
         keep: Takes whole files of the run's directory, by name: tapes.
         purse: What calls are paid from, if there is a budget.
@@ -92,6 +92,7 @@ class Crowd:
         self._reel = Reel(workload.record, workload.seed, audio=workload.record_audio)
         self.on_tape = self._reel.offer if workload.record else None
         list_tools(schema["name"] for schema in SimulatedTools(setup.workload.tool_latency).schemas)
+        list_tools(named_in(setup.workload.session))
         self._monitor = HealthMonitor(self.on_health, users)
 
     @property

@@ -168,18 +168,27 @@ def test_gaps_are_counted_by_minute_heard(tmp_path):
 
 def test_tools_and_cost_are_summed(tmp_path):
     call = ToolCall(name="book", call_id="c", called_at=0, answered_at=300_000_000, outcome="ok")
+    docs = ToolCall(name="book", call_id="m", server="docs", called_at=0, answered_at=1_000_000_000)
     turns = [
         answered(0, tools=[call], cost_usd=0.02),
-        answered(1, tools=[call], cost_usd=0.01),
-        answered(2),
+        *(answered(n, tools=[call], cost_usd=0.01) for n in range(1, 20)),
+        answered(20, tools=[docs]),
     ]
 
     summary = summary_of(tmp_path, turns)
 
-    assert summary["cost_usd"] == pytest.approx(0.03)
-    assert summary["tools"] == [
-        {"name": "book", "calls": 2, "invalid": 0, "outcomes": {"ok": 2}, "own_delay_mean": 0.3}
-    ]
+    assert summary["cost_usd"] == pytest.approx(0.21)
+    ours, servers = summary["tools"]
+    took = ours.pop("took")
+    assert ours == {
+        "name": "book",
+        "calls": 20,
+        "invalid": 0,
+        "outcomes": {"ok": 20},
+        "own_delay_mean": 0.3,
+    }
+    assert (took["count"], took["p50"], took["max"]) == (20, 0.3, 0.3)
+    assert (servers["name"], servers["calls"], servers["took"]["mean"]) == ("docs.book", 1, 1.0)
 
 
 def test_what_has_no_price_costs_null(tmp_path):

@@ -14,12 +14,14 @@ from harness.records import (
     ToolCall,
     Turn,
 )
-from harness.sinks.counting import MAX_SCENARIOS, TOOL_OUTCOMES, CountingSink
+from harness.sinks.counting import MAX_SCENARIOS, MAX_SERVED, TOOL_OUTCOMES, CountingSink
 from harness.sinks.prometheus import Page
 from harness.sinks.tally import Exemplar
+from harness.tools import named_in
 
 TALK = ("Caller.talk", "small")
 S = 1_000_000_000
+DOCS = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
 
 
 def a_turn(**fields):
@@ -122,9 +124,57 @@ def test_ten_thousand_strange_names_make_no_series_of_their_own(sink):
         )
 
     assert counters(sink, "errors") == {(*TALK, "other"): 10_000}
+    assert counters(sink, "tool_run") == {}
     assert counters(sink, "tool_calls") == {(*TALK, "other", "other"): 10_000}
     assert counters(sink, "deviations") == {(*TALK, "other"): 10_000}
     assert 1 < len(counters(sink, "disconnects")) < 20
+
+
+def served(name, *, server="docs", listed=True, took=0.5):
+    called = {"called_at": 10 * S, "answered_at": 10 * S + round(took * S)}
+    return ToolCall(name=name, call_id="1", server=server, listed=listed, outcome="ok", **called)
+
+
+def test_tools_of_servers_go_by_the_names_that_their_endpoint_listed(sink):
+    for call in (
+        served("search"),
+        served("search", took=1.5),
+        ToolCall(name="search", call_id="2"),
+    ):
+        sink.on_turn(a_turn(tools=[call]))
+
+    assert counters(sink, "tool_calls") == {
+        (*TALK, "docs.search", "ok"): 2,
+        (*TALK, "other", "other"): 1,
+    }
+    assert counters(sink, "tool_run") == {(*TALK, "docs.search"): 2.0}
+
+
+def test_those_that_the_session_names_need_not_be_listed_and_the_rest_go_by_their_server(sink):
+    sink.list_tools(named_in({"tools": [{**DOCS, "allowed_tools": ["search"]}]}))
+    for call in (
+        served("search", listed=False),
+        served("made_up", listed=False),
+        served("search", server="made_up", listed=False),
+    ):
+        sink.on_turn(a_turn(tools=[call]))
+
+    assert counters(sink, "tool_calls") == {
+        (*TALK, "docs.search", "ok"): 1,
+        (*TALK, "docs.other", "ok"): 1,
+        (*TALK, "other", "ok"): 1,
+    }
+
+
+def test_ten_thousand_tools_of_servers_make_no_more_series_than_the_first_few(sink):
+    sink.list_tools(named_in({"tools": [DOCS]}))
+    for i in range(10_000):
+        sink.on_turn(a_turn(tools=[served(f"tool-{i}"), served(f"made-up-{i}", listed=False)]))
+
+    labels = [label for _, _, label, _ in counters(sink, "tool_calls")]
+    named = [f"docs.tool-{i}" for i in range(MAX_SERVED)]
+    assert sorted(labels) == sorted([*named, "docs.other"])
+    assert len(counters(sink, "tool_run")) == MAX_SERVED + 1
 
 
 def everything(scenario):
@@ -134,9 +184,14 @@ def everything(scenario):
     heard |= {"first_audible": 11 * S, "call": 11 * S, "tool_output": 12 * S}
     heard |= {"answer_audio": 13 * S, "barge_in": 14 * S, "last_delta": 15 * S}
     tools = [
-        ToolCall(name=name, call_id="1", outcome=outcome)
+        ToolCall(name=name, call_id="1", outcome=outcome, called_at=0, answered_at=S)
         for name in ("book_table", "send_mail")
         for outcome in TOOL_OUTCOMES
+    ]
+    tools += [
+        ToolCall(name=f"tool-{n}", call_id="1", server="docs", listed=True, outcome=outcome)
+        for n in range(MAX_SERVED + 5)
+        for outcome in ("ok", "error")
     ]
     yield Session(event="start", scenario=scenario, model=TALK[1])
     yield a_turn(**said, marks=heard, tools=tools, flags=[Flag.INTERRUPTED], cost_usd=0.1)
@@ -147,7 +202,7 @@ def everything(scenario):
         event="end",
         scenario=scenario,
         model=TALK[1],
-        steps=dict.fromkeys(("dns", "tcp", "tls", "upgrade", "created", "updated"), 0.01),
+        steps=dict.fromkeys(("dns", "tcp", "tls", "upgrade", "created", "updated", "tools"), 0.01),
         deviations=dict.fromkeys(DEVIATION_KINDS, 1),
         close_code=1006,
     )
@@ -164,7 +219,7 @@ def test_a_process_has_about_three_thousand_series_at_most(sink):
 
     series = [line for line in page.decode().splitlines() if not line.startswith("#")]
     assert sum('scenario="other"' in line for line in series) > 550  # all of them did happen
-    assert len(series) <= 3200
+    assert len(series) <= 3400
 
 
 def test_each_bucket_of_the_headline_names_its_newest_turn():
