@@ -182,6 +182,7 @@ def _counts(run: Run) -> dict[str, Any]:
     return {
         "turns": len(run.turns),
         "sessions": len(run.sessions),
+        "sessions_without_end": int((~run.sessions["ended"]).sum()),
         "max_concurrency": int(steps["sessions"].max()) if len(steps) else 0,
         "outcomes": _tally(run.turns["outcome"]),
         "session_outcomes": _tally(run.sessions["outcome"]),

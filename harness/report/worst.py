@@ -56,6 +56,8 @@ def worst_turns(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any
 
     """
     chosen = [*_slowest(run.turns), *_silent(run.turns)]
+    if not chosen:
+        return []  # there may be no file of turns
     decoder = msgspec.json.Decoder(_Record)
     found = []
     with (run.path / FILES[0]).open("rb") as file:

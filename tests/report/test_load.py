@@ -107,6 +107,7 @@ def test_a_missing_file_is_an_empty_one(tmp_path, missing):
     assert len(run.sessions) == (missing != "sessions")
     assert len(run.health) == (missing != "health")
     assert run.duration_s >= 0
+    assert summarise(run)["turns"] == (missing != "turns")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
@@ -251,3 +252,10 @@ def test_a_run_that_goes_on_while_it_is_read_has_lost_no_turn(tmp_path):
                 file.writelines(map(encode, records))
 
     assert run_facts(load_run(path, goes_on)).lost_turns == 0
+
+
+@pytest.mark.parametrize("anchor", [None, 5, {}, {"time_ns": None, "monotonic_ns": 5}])
+def test_an_anchor_without_both_readings_is_none(tmp_path, anchor):
+    path = write_run(tmp_path, [answered(worker="a")], meta={"anchors": {"a": anchor}})
+
+    assert load_run(path).unanchored == ["a"]

@@ -4,6 +4,7 @@ import re
 import pytest
 from rundirs import ANCHOR, answered, crowd, second, session, silent, write_run
 
+from harness.cli import main
 from harness.metrics import RUN_FIGURES, TURN_FIGURES, TURN_METRICS
 from harness.report.files import write_page, write_summary
 from harness.report.load import load_run
@@ -161,3 +162,14 @@ def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     assert (tmp_path / "summary.json").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_sessions_whose_end_is_not_recorded_are_told(tmp_path, capsys):
+    path = write_run(tmp_path, [answered()], [*session(0, 9), *session(1, caller=1)[:1]])
+
+    said = " ".join(text_of(page_of(path)).split())
+    main(["report", str(path), "--markdown", str(tmp_path / "said.md")])
+
+    assert "0 of 2 sessions failed. Of 1 sessions the end is not recorded." in said
+    assert "2, 0 failed, 1 whose end is not recorded" in capsys.readouterr().out
+    assert "of 1 sessions the end is not recorded" in (tmp_path / "said.md").read_text()
