@@ -17,10 +17,10 @@ from harness.errors import CommandError
 from harness.forecast import Assumed, forecast
 from harness.loads import LOAD_OPTIONS, SHAPES, Load, parse_load, planned
 from harness.options import OPTIONS, TIMEOUT_OPTIONS, Option, parse_workload
-from harness.paid import check_money
+from harness.paid import check_money, is_paid
 from harness.plan.carriers import carriers
 from harness.plan.table import Plan, print_plan
-from harness.realtime.endpoint import parse_endpoint
+from harness.realtime.endpoint import Endpoint, parse_endpoint
 from harness.stages import Stages
 from harness.utterances import CorpusError
 from harness.values import argument, number, whole
@@ -124,7 +124,7 @@ def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
         arrivals=load.arrivals if "arrivals" in given else None,
         stages=stages,
     )
-    detection = workload.turn_detection
+    detection, endpoint = workload.turn_detection, _endpoint(given.get("host"), workload)
     return Plan(
         model=workload.model,
         renews=workload.renew,
@@ -132,7 +132,8 @@ def _plan(given: Mapping[str, Any], workload: Workload) -> Plan:
         assumed=assumed,
         forecast=forecast(workload, load_corpus(workload.corpus), assumed),
         carriers=carriers(assumed.users, detection, given.get("sessions_per_core")),
-        refusal=_refusal(given.get("host"), workload),
+        refusal=_refusal(endpoint, workload) if endpoint else "",
+        free=endpoint is not None and not is_paid(endpoint, workload.free),
     )
 
 
@@ -154,13 +155,16 @@ def _shape_of(given: Mapping[str, Any]) -> str:
     return next((shape for shape, options in SHAPED.items() if given.keys() & {*options}), "steady")
 
 
-def _refusal(host: str | None, workload: Workload) -> str:
-    """What a load test would say instead of calling ``host``; empty if it would call."""
+def _endpoint(host: str | None, workload: Workload) -> Endpoint | None:
     if host is None:
-        return ""
-    endpoint = parse_endpoint(
+        return None
+    return parse_endpoint(
         host, model=workload.model, dialect=workload.dialect, api_key="of the callers"
     )
+
+
+def _refusal(endpoint: Endpoint, workload: Workload) -> str:
+    """What a load test would say instead of calling ``endpoint``; empty if it would call."""
     try:
         check_money([endpoint], workload)
     except ValueError as error:

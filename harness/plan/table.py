@@ -28,6 +28,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     forecast: Forecast
     carriers: Carriers
     refusal: str  # why it would not start; empty: it would
+    free: bool  # whether the host is known to cost nothing
 
 
 def print_plan(console: Console, plan: Plan) -> None:
@@ -68,7 +69,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         if usd is None:
             yield name, f"unpriced: no price is known for {plan.model}"
         else:
-            yield name, f"{_usd(usd.most_cached)} (all cached that can be) to {_usd(usd.none_cached)} (none)"  # fmt: skip # noqa: E501
+            yield name, f"{_usd(usd.most_cached)} (all cached that can be) to {_usd(usd.none_cached)} (nothing cached)"  # fmt: skip # noqa: E501
     workers = plan.carriers.workers
     enough = f"{workers} of one core each, filled to {ROOM:.0%}"
     yield "workers", plan.carriers.source if workers is None else enough
@@ -76,9 +77,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _plateaus(plateaus: Sequence[Plateau]) -> Table:
     """The load over time, without the ways from level to level."""
-    title = "callers over time, with messages a second and tokens a minute"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("from", "callers", "sent", "received", "tokens"):
+    table = Table(title="callers over time", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("from", "callers", "sent/s", "received/s", "tokens/min"):
         table.add_column(name, justify="right", overflow="fold")
     for row in plateaus:
         figures = (row.callers, row.messages_sent, row.messages_received, row.tokens_per_minute)
@@ -88,9 +88,9 @@ def _plateaus(plateaus: Sequence[Plateau]) -> Table:
 
 def _minutes(minutes: Sequence[Minute]) -> Table:
     """Tokens by the minute of one call; of many minutes, the first ones and the last."""
-    table = Table(title="tokens of one call", title_justify="left", pad_edge=False)
+    table = Table(title="tokens of one call", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("minute", justify="right", no_wrap=True)
-    for name in ("read", "of it cached, at most", "made"):
+    for name in ("in", "of these cached, at most", "out"):
         table.add_column(name, justify="right")
     shown = minutes if len(minutes) <= ROWS else [*minutes[: ROWS - 1], minutes[-1]]
     for row in shown:
@@ -105,6 +105,8 @@ def _notes(plan: Plan) -> Iterator[str]:
         f"Assumed: answers of {assumed.answer_s:g} s that begin after {assumed.ttfa_s:g} s, "
         f"{assumed.wait_s:g} s between calls (--answer, --ttfa, --wait)."
     )
+    if plan.free:
+        yield "This host costs nothing: the money is what a vendor would take."
     if plan.carriers.workers is not None:
         yield f"Workers by {plan.carriers.source}."
     if assumed.arrivals is not None and assumed.arrivals * f.call_s > assumed.users:

@@ -40,7 +40,12 @@ def print_refolded(console: Console, tapes: list[Tape], buffer_s: float) -> None
     turns = [tape.turn for tape in tapes]
     again = [replay(tape, buffer_ns=round(buffer_s * 1e9)) for tape in tapes]
     buffers = sorted({tape.buffer_ns for tape in tapes})
-    table = Table(title=f"{len(tapes)} taped turns: the worst, and a sample", title_justify="left")
+    table = Table(
+        title=f"{len(tapes)} taped turns: the worst, and a sample",
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     table.add_column("")
     table.add_column(
         "as heard, " + ", ".join(f"{ns / 1e6:g} ms" for ns in buffers), justify="right"

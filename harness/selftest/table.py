@@ -11,7 +11,7 @@ __all__ = ["print_capacities", "print_tested", "print_trial"]
 
 def print_tested(console: Console, tested: Tested) -> None:
     """Errors by figure, how late frames were, and what was missed."""
-    table = Table(title="measured − true, ms", title_justify="left", pad_edge=False)
+    table = Table(title="measured − true, ms", title_justify="left", box=None, pad_edge=False)
     table.add_column("figure", overflow="fold")
     for name in ("turns", "median", "p99", "max"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -47,7 +47,7 @@ def print_trial(console: Console, duty: str, trial: Trial) -> None:
 def print_capacities(console: Console, capacities: list[Capacity], frame_ms: int) -> None:
     """What one core carries."""
     title = f"sessions one core carries, {frame_ms} ms frames"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("duty cycle", overflow="fold")
     for name in ("sessions", "core", "late p99, ms", "error, ms"):
         table.add_column(name, justify="right", overflow="fold")

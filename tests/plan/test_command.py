@@ -68,6 +68,7 @@ def test_the_environment_counts_as_it_does_for_locust(plan, monkeypatch):
     ("arguments", "said"),
     [
         (("--host", "wss://api.openai.com"), "refused wss://api.openai.com:443 costs money"),
+        (("--host", "127.0.0.1"), "This host costs nothing"),
         (("--max-cost", "0.01"), "The budget of $0.01 ends the run early"),
         (("--max-cost", "100000"), "The budget of $100,000 is enough"),
         (("--model", "own"), "unpriced: no price is known for own"),

@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -32,8 +33,8 @@ def run(tmp_path):
 def printed(run, buffer_s):
     out = io.StringIO()
     print_refolded(Console(file=out, width=60), read_tapes(run), buffer_s)
-    rows = [line.strip("│ ").split("│") for line in out.getvalue().splitlines() if "│" in line]
-    return {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows}
+    rows = [re.split(r" {2,}", line.strip()) for line in out.getvalue().splitlines()]
+    return {name: cells for name, *cells in rows}
 
 
 def test_another_buffer_is_shown_beside_the_one_that_was_heard_through(run):

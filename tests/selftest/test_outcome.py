@@ -163,24 +163,9 @@ def test_capacities_say_when_there_may_be_room_for_more():
     trial = Trial(sessions=900, holds=False, why="late", cpu=0.9, starved=0.05)
     print_trial(console, "push to talk", trial)
 
-    rows = [line.split() for line in out.getvalue().splitlines()]
-    assert [
-        "│",
-        "push",
-        "to",
-        "talk",
-        "│",
-        "≥",
-        "800",
-        "│",
-        "78%",
-        "│",
-        "2.00",
-        "│",
-        "0.40",
-        "│",
-    ] in rows
-    assert ["│", "open", "microphone", "│", "0", "│", "–", "│", "–", "│", "–", "│"] in rows
+    rows = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert "push to talk ≥ 800 78% 2.00 0.40" in rows
+    assert "open microphone 0 – – –" in rows
     assert "100 ms frames" in out.getvalue()
     assert (
         "900 sessions: too many, late; 90% of the core, 5% of the time without it" in out.getvalue()
