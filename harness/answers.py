@@ -102,7 +102,7 @@ class Answers(ToolCalls):
             o.items.append((event.item_id or "", event.content_index or 0, o.playback.received))
         begins = o.playback.arrive(at, duration)
         if track.first_audio_at is not None and o.heard_from is not None:
-            return False
+            return begins == at  # nothing played: who waits for so much of it looks again
         return self._first_audio(track, data, begins, at, uncertainty)
 
     def _first_audio(

@@ -10,6 +10,9 @@ from harness.turn import TurnRecorder
 
 __all__ = ["Asking"]
 
+_ASKED = (Kind.GREETING, Kind.TEXT)
+"""Turns that begin with a request."""
+
 
 class Asking:
     """
@@ -28,7 +31,7 @@ class Asking:
         self._toolbox = toolbox
         self._event_ids = 0
         self._tool_turn: Turn | None = None  # what first answers it is asked to call a tool
-        self._deferred: Turn | None = None  # its response.create waits for the answer before
+        self._deferred: list[Turn] = []  # their response.create waits for the answer before
 
     @property
     def asks_itself(self) -> bool:
@@ -61,17 +64,19 @@ class Asking:
         if self._connection.session.active:
             self.defer(turn)
             return
-        self._deferred = None
+        if turn in self._deferred:
+            self._deferred.remove(turn)
         event_id = self.new_event_id()
         at = self.send(self.question(turn, event_id))
         if at is not None:
-            if turn.kind is not Kind.SPEECH and turn.written_at is None:
+            if turn.kind in _ASKED and turn.written_at is None:
                 turn.written_at = at
             self._recorder.requested(turn, at, event_id)
 
     def defer(self, turn: Turn) -> None:
         """Ask for an answer when the one that is being made is done."""
-        self._deferred = turn
+        if turn not in self._deferred:
+            self._deferred.append(turn)
 
     def question(self, turn: Turn, event_id: str) -> CreateResponse:
         """The event that asks for an answer."""
@@ -89,7 +94,7 @@ class Asking:
 
     def forget(self) -> None:
         """The session is over, what it was to be asked for with it."""
-        self._deferred = None
+        self._deferred.clear()
         self._toolbox.forget()
 
     def _ask_detected(self) -> None:
@@ -99,13 +104,14 @@ class Asking:
                 self.request(turn)
 
     def _ask_deferred(self) -> None:
-        turn = self._deferred
-        if turn is None or self._recorder.waits_for_tools(turn):
+        """Ask what had to wait, the oldest first, if nothing else is answered or asked for."""
+        recorder = self._recorder
+        if not self._deferred or self._connection.session.active or recorder.going_on:
             return
-        if self._recorder.goes_on(turn):
+        self._deferred = [turn for turn in self._deferred if recorder.goes_on(turn)]
+        ready = (turn for turn in self._deferred if not recorder.waits_for_tools(turn))
+        if (turn := next(ready, None)) is not None:
             self.request(turn)
-        else:
-            self._deferred = None
 
     def _approve_calls(self) -> None:
         """Allow the endpoint to call the tools of MCP servers: a load test has no human to ask."""

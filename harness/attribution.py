@@ -77,7 +77,7 @@ class Attribution:
 
     def _begin_response(self, response_id: str, at: int, uncertainty: int) -> Track:
         o, role = self._belongs(at)
-        self._idle = False
+        idle, self._idle = self._idle, False
         track = Track(response_id, o, role, at)
         self.responses += 1
         while len(self._tracks) >= KEPT_TRACKS:
@@ -98,7 +98,7 @@ class Attribution:
                 o.premature = True
                 o.flag(Flag.PREMATURE)
             case Role.SECOND:
-                o.flag(Flag.SECOND_ANSWER)
+                o.flag(Flag.IDLE_TIMEOUT if idle else Flag.SECOND_ANSWER)
         return track
 
     def _belongs(self, at: int) -> tuple[OpenTurn, Role]:

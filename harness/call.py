@@ -215,8 +215,8 @@ class Call(Line):
             return
         audible, recorder = int(listen * NS), self.recorder
         self._until(
-            lambda now: turn.outcome is not None or recorder.heard(turn, now) >= audible,
-            lambda: recorder.hears_at(turn, audible),
+            lambda now: turn.outcome is not None or recorder.has_heard(turn, audible, now),
+            lambda: recorder.hears_at(turn, audible, monotonic_ns()),
         )
 
     # Speaking.

@@ -116,11 +116,13 @@ class Line(ABC):
 
     def _dial(self) -> None:
         self._first_turn = self.recorder.turns
+        self._identify()
         self._logbook.start()
         try:
             self.connection.connect()
         except SessionFailed as failure:
             self._over = True
+            self._identify(self.connection.session.session_id)
             self._logbook.end(
                 failure.outcome, failure.code, phase=failure.phase, message=str(failure)
             )
@@ -129,6 +131,11 @@ class Line(ABC):
             self._logbook.end(SessionOutcome.ENDED, None)
             raise
         self._open_microphone()
+
+    def _identify(self, session_id: str | None = None) -> None:
+        """Name the session that records are of; ``None``: it has no name yet."""
+        recorder = self.recorder
+        recorder.identity = msgspec.structs.replace(recorder.identity, session=session_id or "")
 
     @abstractmethod
     def _connected(self) -> None:
@@ -141,9 +148,7 @@ class Line(ABC):
     def _open_microphone(self) -> None:
         session, workload = self.connection.session, self.workload
         recorder = self.recorder
-        recorder.identity = msgspec.structs.replace(
-            recorder.identity, session=session.session_id or ""
-        )
+        self._identify(session.session_id)
         recorder.format, recorder.audio = session.output_format, session.audio
         # Whatever was asked for: an endpoint that detects turns has to hear the caller's silence.
         recorder.vad = session.turn_detection != "none"

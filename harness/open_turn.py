@@ -207,15 +207,13 @@ class OpenTurn:
 
     # What was heard of it.
 
-    def heard_audible(self, now: int) -> int:
-        """Nanoseconds of the answer heard, from its first audible sample."""
-        if self.heard_from is None:
-            return 0
-        return max(0, self.playback.heard(now) - self.heard_from)
+    def has_heard(self, audible: int, now: int) -> bool:
+        """Whether so many nanoseconds were heard, from the answer's first audible sample."""
+        return self.heard_from is not None and self.playback.heard(now) >= self.heard_from + audible
 
-    def hears_at(self, audible: int) -> int | None:
-        """When ``heard_audible`` will have come so far, by what has arrived; look again then."""
-        if self.heard_from is None:
+    def hears_at(self, audible: int, now: int) -> int | None:
+        """When that will be so, by what has arrived; look again then."""
+        if self.heard_from is None or self.playback.ends_at <= now:
             return None
         missing = self.playback.received - (self.heard_from + audible)
         return self.playback.ends_at - max(0, missing)

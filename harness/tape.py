@@ -205,9 +205,14 @@ class TapedRecorder(TurnRecorder):
             turn: (start - first, commit) for turn, (start, commit) in self._starts.items()
         }
 
-    def resume(self, at: int | None) -> None:
-        """Take it that the newest commit, of another turn, was written or received ``at``."""
-        self._commit_at = at
+    def resume(self, at: int | None, *, idle: bool = False) -> None:
+        """
+        Take it that the newest commit, of another turn, was written or received ``at``.
+
+        ``idle``: the endpoint has waited for the caller in vain, too.
+
+        """
+        self._commit_at, self._idle = at, idle
 
 
 def _seen_by(turn: Turn, fact: Fact, *, vad: bool) -> Fact | None:
@@ -250,8 +255,9 @@ def replay(tape: Tape, *, buffer_ns: int | None = None) -> Turn:
         tool_rounds=tape.tool_rounds,
     )
     recorder.turns, recorder.audio = was.turn, was.audio
-    recorder.resume(tape.commit_at)
-    if was.kind is not Kind.UNSOLICITED:  # that begins by itself
+    unsolicited = was.kind is Kind.UNSOLICITED
+    recorder.resume(tape.commit_at, idle=unsolicited and Flag.IDLE_TIMEOUT in was.flags)
+    if not unsolicited:  # that begins by itself
         recorder.begin(was.kind, due=was.due_at, at=was.written_at, said=was.said)
     for fact in tape.facts:
         if isinstance(fact.event, Deed):
@@ -268,6 +274,9 @@ def _as_recorded(turn: Turn, was: Turn) -> Turn:
     """With what is no matter of the fold."""
     for name in ("phase", "message", "session_age_s", "worker_concurrency", "cost_usd"):
         setattr(turn, name, getattr(was, name))
+    listed = {call.call_id for call in was.tools if call.listed}
+    for call in turn.tools:
+        call.listed = call.call_id in listed
     measure(turn)
     if Flag.SUSPECT in was.flags:
         turn.flags.append(Flag.SUSPECT)

@@ -141,12 +141,11 @@ class TurnRecorder(Answers):
             if o.settled and o.over_at(hear_out=self.hear_out) <= now:
                 self._close(o, *o.verdict(), now=now)
             elif limit is not None and limit.at <= now:
-                outcome = limit.outcome
                 if o.interrupted_at is not None:
-                    outcome = Outcome.CANCELLED
-                else:
-                    given_up.append(outcome)
-                self._close(o, outcome, None, limit.phase, now=now)
+                    self._close(o, Outcome.CANCELLED, None, now=now)
+                    continue
+                given_up.append(limit.outcome)
+                self._close(o, limit.outcome, None, limit.phase, now=now)
         return given_up
 
     def end(self, outcome: Outcome, code: str | None, now: int) -> None:
@@ -211,12 +210,17 @@ class TurnRecorder(Answers):
         o = self._find(turn)
         return o is not None and not (o.loops or o.interrupted_at or o.followed_up)
 
-    def heard(self, turn: Turn, now: int) -> int:
-        """Nanoseconds of its answer heard, from the first audible sample."""
+    def has_heard(self, turn: Turn, audible: int, now: int) -> bool:
+        """Whether ``audible`` ns of its answer were heard, from the first audible sample."""
         o = self._find(turn)
-        return 0 if o is None else o.heard_audible(now)
+        return o is not None and o.has_heard(audible, now)
 
-    def hears_at(self, turn: Turn, audible: int) -> int | None:
-        """The instant at which so much of its answer will have been heard, as far as is known."""
+    def hears_at(self, turn: Turn, audible: int, now: int) -> int | None:
+        """
+        The instant at which so much of its answer will have been heard, as far as is known.
+
+        ``None``: what has arrived is heard, or nothing has; the next audio is a milestone.
+
+        """
         o = self._find(turn)
-        return None if o is None else o.hears_at(audible)
+        return None if o is None else o.hears_at(audible, now)

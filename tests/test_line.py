@@ -601,6 +601,11 @@ def test_a_renewal_that_is_refused_ends_the_call_and_is_recorded_once(monkeypatc
         "session_expired",
         "session_limit_reached",
     ]
+    assert [(s.event, s.session) for s in line.sessions[1:]] == [
+        ("end", "sess_1"),
+        ("start", ""),  # nobody has named it
+        ("end", ""),
+    ]
     assert len(line.turns) == 1
 
 
@@ -628,6 +633,31 @@ def outputs(line):
         for item in items
         if item["type"] == "function_call_output"
     ]
+
+
+def test_a_greeting_asked_for_during_a_tool_call_waits_until_that_is_answered(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    made = calls("c1", name="double", arguments='{"n": 4}')
+    greeting = [ga.response_created("resp_3"), ga.response_done("resp_3")]
+    line.answer([made[0], ga.audio_delta()], ga.answer("resp_2"), greeting)
+    with line.call as call:
+        booked = call.send_text("Hello", listen=0.0)
+        gevent.spawn(line.partner.say, *made[1:])
+        greeted = call.greet()
+
+    assert (booked.response_ids, greeted.response_ids) == (["resp_1", "resp_2"], ["resp_3"])
+    assert {booked.outcome, greeted.outcome} == {Outcome.COMPLETED}
+
+
+def test_an_answer_nobody_asked_for_was_not_written_by_what_its_tools_led_to(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    line.answer(ga.answer("resp_2"))
+    with line.call:
+        line.partner.say(*calls("c1", name="double", arguments='{"n": 4}'))
+    (turn,) = line.turns
+
+    assert (turn.kind, turn.response_ids) == ("unsolicited", ["resp_1", "resp_2"])
+    assert turn.written_at is None
 
 
 @tool

@@ -6,7 +6,7 @@ from tape import EVENTS, Script, arguments, audio, calls, created, done, error, 
 
 from harness.audio import PCM16, PCMA, PCMU
 from harness.metrics import measure
-from harness.realtime.events import AudioDelta, Malformed, Unknown
+from harness.realtime.events import AudioDelta, IdleTimeout, Malformed, Unknown
 from harness.records import Flag, Kind, Outcome
 from harness.reel import Reel, read_tape, write_tape
 from harness.tape import TapedRecorder, replay
@@ -47,6 +47,15 @@ GAP = ((300, created()), (400, audio(200)), (800, audio(100)), (900, done()))
 def test_a_tape_folds_to_the_turn_it_was_made_of(tmp_path):
     (tape,) = talk(*GAP)
 
+    assert as_data(replay(through_a_file(tape, tmp_path))) == as_data(tape.turn)
+
+
+def test_an_answer_to_an_idle_caller_folds_again(tmp_path):
+    script = Taped(vad=True)
+    script.hear((300, IdleTimeout()), (310, created()), (400, audio(100)), (500, done()))
+    (tape,) = script.tapes(2000)
+
+    assert tape.turn.flags == [Flag.IDLE_TIMEOUT]
     assert as_data(replay(through_a_file(tape, tmp_path))) == as_data(tape.turn)
 
 

@@ -24,7 +24,7 @@ from tape import (
 from harness.audio import PCMU, AudioFormat
 from harness.limits import Limits
 from harness.metrics import TURN_METRICS, measure
-from harness.realtime.events import AudioDelta
+from harness.realtime.events import AudioDelta, IdleTimeout
 from harness.records import Flag, Kind, Outcome, Phase
 
 # A turn of speech ends at 100 ms. Latencies are seconds.
@@ -197,6 +197,30 @@ def test_a_response_to_nothing_is_an_unsolicited_turn():
     assert turn.kind is Kind.UNSOLICITED
     assert turn.response_ids == ["r9"]
     assert turn.ttfa is None
+
+
+def test_an_endpoint_that_speaks_since_the_caller_waits_for_a_tool_gives_no_second_answer():
+    (turn,) = hold(
+        (200, STOPPED),
+        *((300, created("r1")), (400, calls("book")), (450, arguments()), (500, done("r1"))),
+        *((6000, IdleTimeout()), (6010, created("r2")), (6100, audio(100, response="r2"))),
+        (6200, done("r2")),
+        vad=True,
+    )
+
+    assert turn.response_ids == ["r1", "r2"]
+    assert Flag.IDLE_TIMEOUT in turn.flags
+    assert Flag.SECOND_ANSWER not in turn.flags
+
+
+def test_who_talked_over_an_answer_that_stalls_has_cancelled_it_and_waited_for_nothing():
+    script = Script()
+    script.say(0, 100)
+    script.hear((300, created()), (400, audio(1000)))
+    script.recorder.talk_over(ms(900))
+    (turn,) = script.until(60_000)
+
+    assert (turn.outcome, turn.phase) == (Outcome.CANCELLED, None)
 
 
 def test_a_second_response_to_one_commit_is_flagged_and_gives_no_ttfa():
@@ -650,8 +674,33 @@ def test_listening_counts_from_the_first_audible_sample():
     turn = script.say(0, 100)
     script.hear((300, created()), (400, audio(3000, silent=200)))
 
-    assert script.recorder.hears_at(turn, ms(800)) == ms(400 + 100 + 200 + 800)
-    assert script.recorder.heard(turn, ms(1500)) == ms(800)
+    recorder, then = script.recorder, ms(400 + 100 + 200 + 800)
+    assert recorder.hears_at(turn, ms(800), ms(400)) == then
+    assert recorder.has_heard(turn, ms(800), then)
+    assert not recorder.has_heard(turn, ms(800), then - 1)
+
+
+def test_nothing_is_heard_before_the_first_audible_sample_plays():
+    script = Script()
+    turn = script.say(0, 100)
+    heard = [script.recorder.has_heard(turn, 0, ms(100))]
+    script.hear((300, created()), (400, audio(3000, silent=200)))
+    heard += [script.recorder.has_heard(turn, 0, at) for at in (ms(700) - 1, ms(700))]
+
+    assert heard == [False, False, True]
+
+
+def test_who_waits_for_more_than_has_come_looks_again_when_more_comes_not_before():
+    script = Script()
+    turn = script.say(0, 100)
+    script.hear((300, created()), (400, audio(200)))
+    recorder, dry = script.recorder, ms(700)
+
+    assert recorder.hears_at(turn, ms(300), dry - 1) == dry
+    assert recorder.hears_at(turn, ms(300), dry) is None
+    assert recorder.receive(audio(200), ms(900)), "a milestone"
+    assert not recorder.receive(audio(200), ms(950))
+    assert recorder.hears_at(turn, ms(300), ms(950)) == ms(1000)
 
 
 # Without an answer.

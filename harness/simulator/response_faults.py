@@ -66,7 +66,7 @@ def _until(script: Script, deltas: int) -> Iterator[int | Out]:
             if not deltas:
                 return
             continue
-        if count and step.type.endswith(".done"):
+        if step.type == "response.done" or (count and step.type.endswith(".done")):
             return
         yield step
         count += step.type.endswith(".delta") and "transcript" not in step.type

@@ -378,3 +378,14 @@ def test_messages_are_struck_at_the_rate_that_was_asked_for():
 
 def test_every_fault_says_what_happens():
     assert all(kind.help and kind.name == name for name, kind in FAULTS.items())
+
+
+@pytest.mark.parametrize("fault", ["incomplete=1", "fail=1"])
+def test_a_response_that_is_beyond_the_rate_limit_ends_once_though_a_fault_strikes_it(fault):
+    said = Dialogue(requests_per_minute=1, faults=(fault,), configure={})
+    said.say()
+    said.wait(5000)
+    heard = said.say() + said.wait(5000)
+
+    assert len(of("response.done", heard)) == 1
+    assert len(said.truths) == 2
