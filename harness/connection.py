@@ -16,17 +16,17 @@ from typing import Any, Self
 from gevent.event import Event
 
 from harness.ephemeral import STEP, ephemeral_key
+from harness.failing import SessionFailed, refused, too_late, unreached
 from harness.health import census
 from harness.realtime.client_events import ClientEvent, UpdateSession
-from harness.realtime.codes import close_code, http_code
+from harness.realtime.codes import close_code
 from harness.realtime.configuration import session_update
 from harness.realtime.endpoint import Endpoint
 from harness.realtime.errors import ServerError
 from harness.realtime.events import Error, Received
 from harness.realtime.session import Session
 from harness.realtime.states import State
-from harness.records import Phase, SessionOutcome
-from harness.transport import Closed, ConnectError, Refused, Transport, TransportClosed, connect
+from harness.transport import Closed, ConnectError, Transport, TransportClosed, connect
 from harness.workload import Workload
 
 __all__ = ["Connection", "Listener", "NotConnected", "SessionFailed"]
@@ -47,26 +47,6 @@ Listener = Callable[[Received, int, int], bool]
 
 class NotConnected(RuntimeError):
     """There is no session yet, or none any more."""
-
-
-class SessionFailed(Exception):
-    """
-    A session did not come about; the message is one line, without a key.
-
-    Attributes:
-        outcome: As it is recorded.
-        phase: What was being waited for, if that took too long.
-        code: ``http_401``, the endpoint's error code, ``close_1008``, or the step that failed.
-
-    """
-
-    def __init__(
-        self, outcome: SessionOutcome, message: str, *, code: str, phase: Phase | None = None
-    ) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-        self.phase = phase
-        self.code = code
 
 
 class Connection:
@@ -161,7 +141,7 @@ class Connection:
             self.steps["created"] = (monotonic_ns() - upgraded_at) / 1e9
         self.send(UpdateSession(session=self._configuration()))
         if not self._reach(State.READY, upgraded_at + limit):
-            raise self._too_late()
+            raise too_late(self._awaited, self.workload.timeouts.session)
         self.steps["updated"] = (monotonic_ns() - upgraded_at) / 1e9
         self._import_tools(upgraded_at + limit)
         if self.session.imports.complete:
@@ -197,7 +177,7 @@ class Connection:
                 on_close=self._on_close,
             )
         except ConnectError as error:
-            raise _unreached(error) from None
+            raise unreached(error) from None
         census().transports.add(transport)
         self.transport = transport
         self.upgraded_at = transport.upgraded_at
@@ -247,22 +227,15 @@ class Connection:
         """The event that the configuration waits for."""
         return "session.updated" if "created" in self.steps else "session.created"
 
-    def _too_late(self) -> SessionFailed:
-        limit, name = self.workload.timeouts.session, self._awaited
-        text = f"no {name} within {limit:g} s of the upgrade"
-        return SessionFailed(SessionOutcome.TIMEOUT, text, code=name, phase=Phase.SESSION)
-
     def _refusal(self) -> SessionFailed:
-        error, name = self.last_error, self._awaited
+        error, awaited = self.last_error, self._awaited
         closed = self.disconnect(LAST_WORDS)
         if error is not None:
-            text, code = str(error), error.kind
-        else:
-            assert closed is not None
-            said = closed.reason or closed.error
-            text = f"closed with {closed.code} before {name}" + (f": {said}" if said else "")
-            code = close_code(closed.code)
-        return SessionFailed(SessionOutcome.REFUSED, self.one_line(text), code=code)
+            return refused(self.one_line(str(error)), error.kind)
+        assert closed is not None
+        said = closed.reason or closed.error
+        text = f"closed with {closed.code} before {awaited}" + (f": {said}" if said else "")
+        return refused(self.one_line(text), close_code(closed.code))
 
     def one_line(self, text: str) -> str:
         """What a server said, fit for a message: without line breaks and our secrets."""
@@ -368,15 +341,3 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self.disconnect()
-
-
-def _unreached(error: ConnectError) -> SessionFailed:
-    """Why there is no WebSocket, as it is recorded."""
-    if isinstance(error, Refused):
-        code = http_code(error.handshake.status)
-        return SessionFailed(SessionOutcome.REFUSED, str(error), code=code)
-    if error.timed_out:
-        return SessionFailed(
-            SessionOutcome.TIMEOUT, str(error), code=error.step, phase=Phase.CONNECT
-        )
-    return SessionFailed(SessionOutcome.REFUSED, str(error), code=error.step)
