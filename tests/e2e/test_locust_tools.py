@@ -1,7 +1,13 @@
-"""The locustfile that offers functions: the endpoint calls them, the user answers."""
+"""Tools under Locust: functions that users offer and answer, and those of MCP servers."""
+
+import json
+import re
+import urllib.request
+from collections import Counter
 
 import pytest
-from locusts import LOCUSTFILE, Locust
+from locusts import LOCUSTFILE, Locust, wait_until
+from scraping import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -22,3 +28,39 @@ def test_methods_marked_as_tools_are_offered_called_and_answered(folder):
     assert all(turn["own_delay_s"] >= 0.1 for turn in turns if turn["tools"])
     assert summary["tools"][0]["name"] == "free_tables"
     assert {turn["scenario"] for turn in turns} == {"Guest.book_a_table"}
+
+
+def tools_on(port):
+    """The tools that took time, by the metrics served there."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        page = answer.read().decode()
+    return set(re.findall(r'^realtime_tool_run_seconds_total.*tool="([^"]*)"', page, re.MULTILINE))
+
+
+def test_tools_of_servers_are_waited_for_named_and_missed_where_they_cannot_be_imported(
+    folder, simulator
+):
+    docs = {"type": "mcp", "server_label": "docs", "server_url": "https://mcp.example.com"}
+    (folder / "session.json").write_text(json.dumps({"tools": [docs], "tool_choice": "required"}))
+    target = simulator("--mcp-delay", "300ms", "--mcp-failure-rate", "0.5", "--seed", "1")
+    port = free_port()
+    options = ("--headless", "-u", 6, "-r", 6, "-t", "5s", "--listen", "done", "--turns", "1")
+    served = ("--host", target.url, "--session", "session.json", "--metrics-port", port)
+    with Locust(folder, *options, *served) as locust:
+        locust.wait_for_turns(1)
+        assert wait_until(lambda: tools_on(port), 20) == {"docs.ask_docs"}
+        assert locust.wait() == locust.judged, locust.text
+        turns, summary = locust.lines("turns"), locust.read("summary.json")
+        ends = [line for line in locust.lines("sessions") if line["event"] == "end"]
+
+    how = Counter(line["imports"].get("docs") for line in ends)
+    assert set(how) <= {"ok", "failed", None}  # none: the run ended before it was known
+    assert how["ok"]
+    assert how["failed"]
+    imported = {line["session"] for line in ends if line["imports"] == {"docs": "ok"}}
+    assert {turn["session"] for turn in turns if turn["tools"]} <= imported
+    assert all(line["steps"]["tools"] >= 0.3 for line in ends if line["session"] in imported)
+    assert summary["errors"]["mcp_list_tools_failed"] == how["failed"]
+    assert {tool["name"] for tool in summary["tools"]} == {"docs.ask_docs"}
+    missed = f"in {how['failed']} of {how['ok'] + how['failed']} sessions: their import failed"
+    assert f"Callers had no tools of MCP server docs {missed}" in " ".join(locust.text.split())
