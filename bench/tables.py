@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.connects import Connects
 from bench.grid import Grid
 from bench.results import Result, Summary, ratios, summarise
-from harness.metrics import percentile_too_thin
+from harness.percentiles import percentile_too_thin
 
 if TYPE_CHECKING:
     from bench.events import EventCost

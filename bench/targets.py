@@ -6,7 +6,7 @@ from statistics import median
 import msgspec
 
 from bench.results import Result, ratios, summarise
-from harness.metrics import percentile_too_thin
+from harness.percentiles import percentile_too_thin
 
 __all__ = ["Target", "targets"]
 

@@ -1,15 +1,13 @@
 """The one table of what is measured: names, units, origins, buckets, labels, values of a turn."""
 
-import math
-from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
 
-from harness.records import LAG_BUCKETS, Flag, Kind, Turn
+from harness import readings
+from harness.records import LAG_BUCKETS, Kind, Turn
 
 __all__ = [
-    "DEAD_AIR_S",
     "LATENCY_BUCKETS",
     "LISTENING_METRICS",
     "METRICS",
@@ -20,17 +18,7 @@ __all__ = [
     "Metric",
     "Type",
     "measure",
-    "percentile_too_thin",
-    "turns_needed",
 ]
-
-NS = 1_000_000_000
-
-DEAD_AIR_S = 1.5
-"""Seconds of silence inside an answer after which callers ask whether anyone is there."""
-
-BEYOND = 10
-"""Samples that must lie beyond a percentile, for it to be told."""
 
 LATENCY_BUCKETS = (
     *(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -62,7 +50,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""  # from what to what
     labels: tuple[str, ...] = ("scenario", "model")
     buckets: tuple[float, ...] = LATENCY_BUCKETS
-    value: Callable[[Turn], float | None] | None = None  # of a finished turn
+    value: readings.Reading | None = None  # of a finished turn
     counts_unanswered: bool = False  # an unanswered turn ranks above all answered ones
     kinds: tuple[Kind, ...] = (Kind.SPEECH, Kind.GREETING, Kind.TEXT)  # of turns it is asked of
     needs: str | None = None  # the mark it counts from: it is asked of turns that have one
@@ -89,60 +77,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return float(getattr(turn, self.limits)) or self.buckets[-1]
 
 
-def _between(start: str, end: str) -> Callable[[Turn], float | None]:
-    def value(turn: Turn) -> float | None:
-        a, b = turn.marks.get(start), turn.marks.get(end)
-        return None if a is None or b is None else (b - a) / NS
-
-    return value
-
-
-def _spoken(end: str) -> Callable[[Turn], float | None]:
-    """From the end of the caller's speech: of turns of kind speech only."""
-    between = _between("speech_end", end)
-    return lambda turn: between(turn) if turn.kind is Kind.SPEECH else None
-
-
-def _requested(turn: Turn) -> float | None:
-    return (
-        _between("request", "first_audio")(turn)
-        if turn.kind in (Kind.GREETING, Kind.TEXT)
-        else None
-    )
-
-
-def _first_text(turn: Turn) -> float | None:
-    return _between("speech_end" if turn.kind is Kind.SPEECH else "request", "first_text")(turn)
-
-
-def _audible(turn: Turn) -> float | None:
-    return _between("speech_end" if turn.kind is Kind.SPEECH else "request", "first_audible")(turn)
-
-
-def _time_to_answer(turn: Turn) -> float | None:
-    return _spoken("answer_audio" if turn.tools else "first_audio")(turn)
-
-
-def _interrupt_stop(turn: Turn) -> float | None:
-    """Null if the response was done when the caller cut in; 0 if no delta came after."""
-    cut_in, done = turn.marks.get("barge_in"), turn.marks.get("done")
-    if cut_in is None or (done is not None and done < cut_in):
-        return None
-    last = turn.marks.get("last_delta")
-    return max(0.0, ((last or cut_in) - cut_in) / NS)
-
-
-def _rtf(turn: Turn) -> float | None:
-    received = turn.audio_received_s
-    return turn.receiving_s / received if received > 0 else None
-
-
 TURN_METRICS = (
     Metric(
         name="ttfa",
         help="Time to first audio: what a caller waits after speaking.",
         origin="last voiced sample spoken → first audio delta of the answer received, kernel stamp",
-        value=_spoken("first_audio"),
+        value=readings.spoken("first_audio"),
         counts_unanswered=True,
         kinds=(Kind.SPEECH,),
     ),
@@ -150,14 +90,14 @@ TURN_METRICS = (
         name="ttfa_audible",
         help="Time to the first sound a caller hears, through the jitter buffer.",
         origin="last voiced sample spoken → first sample above silence plays",
-        value=_audible,
+        value=readings.asked("first_audible"),
         counts_unanswered=True,
     ),
     Metric(
         name="ttfa_commit",
         help="Time to first audio from the commit: what the endpoint alone takes, push to talk.",
         origin="input_audio_buffer.commit written → first audio delta of the answer received",
-        value=_between("commit", "first_audio"),
+        value=readings.between("commit", "first_audio"),
         counts_unanswered=True,
         needs="commit",
         limits="answer_limits_s",
@@ -166,7 +106,7 @@ TURN_METRICS = (
         name="ttfa_detected",
         help="Time to first audio from the detected end of speech: endpointing left out.",
         origin="commit written, or speech_stopped received → first audio delta of the answer received",
-        value=_between("detected", "first_audio"),
+        value=readings.between("detected", "first_audio"),
         counts_unanswered=True,
         needs="detected",
         limits="answer_limits_s",
@@ -175,7 +115,7 @@ TURN_METRICS = (
         name="ttfa_request",
         help="Time to first audio of a greeting or a text.",
         origin="response.create written → first audio delta received",
-        value=_requested,
+        value=readings.requested("first_audio"),
         counts_unanswered=True,
         kinds=(Kind.GREETING, Kind.TEXT),
     ),
@@ -183,13 +123,13 @@ TURN_METRICS = (
         name="ttft",
         help="Time to the first text or transcript delta.",
         origin="last voiced sample spoken (text: response.create written) → first text or transcript delta",
-        value=_first_text,
+        value=readings.asked("first_text"),
     ),
     Metric(
         name="time_to_answer",
         help="Time to the answer proper, tool round trips included.",
         origin="last voiced sample spoken → first audio delta after the last tool output",
-        value=_time_to_answer,
+        value=readings.time_to_answer,
         counts_unanswered=True,
         kinds=(Kind.SPEECH,),
         through_tools=True,
@@ -198,19 +138,19 @@ TURN_METRICS = (
         name="tool_call",
         help="Time until the endpoint has called a tool.",
         origin="last voiced sample spoken → arguments of the first call complete",
-        value=_spoken("call"),
+        value=readings.spoken("call"),
     ),
     Metric(
         name="tool_turnaround",
         help="Time from our tool's output to the answer's audio.",
         origin="last function_call_output written → first audio delta after it",
-        value=_between("tool_output", "answer_audio"),
+        value=readings.between("tool_output", "answer_audio"),
     ),
     Metric(
         name="interrupt_stop",
         help="Time until the endpoint falls silent when a caller talks over it.",
         origin="first voiced frame (VAD) or response.cancel (none) written → last audio delta of it",
-        value=_interrupt_stop,
+        value=readings.interrupt_stop,
     ),
 )
 """Latencies of a turn: histograms in Prometheus, keys of ``Turn.metrics`` and of ``summary.json``."""
@@ -221,50 +161,50 @@ TURN_FIGURES = (
         unit="",
         help="Real-time factor: under 1 an answer comes faster than it plays.",
         origin="first to last audio delta of each response received, added up / seconds of audio received",
-        value=_rtf,
+        value=readings.rtf,
     ),
     Metric(
         name="own_delay",
         help="Time our own tools took.",
         origin="tool calls complete → their outputs written",
-        value=lambda turn: turn.own_delay_s if any(not t.server for t in turn.tools) else None,
+        value=readings.own_delay,
     ),
     Metric(
         name="audio_gaps",
         unit="",
         help="Silences inside the answer.",
         origin="times the playback buffer ran dry before the answer was complete",
-        value=lambda turn: float(len(turn.gaps)),
+        value=readings.gaps,
     ),
     Metric(
         name="audio_gap_seconds",
         help="All silences inside the answer together.",
         origin="playback buffer ran dry → next audio delta received, summed",
-        value=lambda turn: sum(turn.gaps),
+        value=readings.gap_seconds,
     ),
     Metric(
         name="audio_gap_longest",
         help="The longest silence inside the answer.",
         origin="playback buffer ran dry → next audio delta received, longest",
-        value=lambda turn: max(turn.gaps, default=0.0),
+        value=readings.longest_gap,
     ),
     Metric(
         name="dead_air",
         help="Silences inside the answer of more than 1.5 s: callers ask whether anyone is there.",
         origin="playback buffer ran dry → next audio delta received, those over 1.5 s summed",
-        value=lambda turn: sum(gap for gap in turn.gaps if gap > DEAD_AIR_S),
+        value=readings.dead_air,
     ),
     Metric(
         name="overtalk",
         help="Audio of the old answer that still came while the caller talked over it.",
         origin="seconds of audio received after the caller's first voiced frame (VAD) or response.cancel (none)",
-        value=lambda turn: turn.overtalk_s if Flag.INTERRUPTED in turn.flags else None,
+        value=readings.overtalk,
     ),
     Metric(
         name="audio_leaked",
         help="Audio that came though it had been cancelled.",
         origin="seconds of audio received after response.cancel was written",
-        value=lambda turn: turn.leaked_s if turn.marks.get("cancel") is not None else None,
+        value=readings.leaked,
     ),
 )
 """What else is known of a turn: keys of ``Turn.metrics``, no histograms."""
@@ -435,21 +375,3 @@ def measure(turn: Turn) -> None:
     for metric in (*TURN_METRICS, *TURN_FIGURES):
         assert metric.value is not None
         turn.metrics[metric.name] = metric.value(turn)
-
-
-def percentile_too_thin(p: float, count: int) -> bool:
-    """
-    Whether fewer than ``BEYOND`` samples lie beyond the percentile: ⌊(1−p)·count⌋ < 10.
-
-    Args:
-        p: As a share, 0.95.
-        count: Turns that count, answered and unanswered.
-
-    """
-    # 1 − 0.95 is a little more than 0.05 in binary, 1 − 0.9 a little less: count millionths.
-    return (1_000_000 - round(p * 1_000_000)) * count // 1_000_000 < BEYOND
-
-
-def turns_needed(p: float) -> int:
-    """How many turns carry a percentile: 20 the median, 200 the 95th."""
-    return math.ceil(BEYOND * 1_000_000 / (1_000_000 - round(p * 1_000_000)))

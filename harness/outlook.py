@@ -12,7 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from harness.metrics import TURN_METRICS, percentile_too_thin
+from harness.metrics import TURN_METRICS
+from harness.percentiles import percentile_too_thin
 from harness.records import Session, Turn
 from harness.sequential import ShareTest
 from harness.share import concerns, is_counted, share_of

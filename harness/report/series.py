@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from harness.metrics import SEGMENTS, percentile_too_thin
+from harness.metrics import SEGMENTS
+from harness.percentiles import percentile_too_thin
 from harness.report.rows import SEGMENT_COLUMNS
 from harness.report.stats import is_unanswered
 

@@ -7,7 +7,8 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from harness.metrics import Metric, percentile_too_thin
+from harness.metrics import Metric
+from harness.percentiles import percentile_too_thin
 from harness.records import UNHEARD, Kind
 
 __all__ = [

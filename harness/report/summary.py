@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import DEAD_AIR_S, LISTENING_METRICS, SEGMENTS, TURN_METRICS
+from harness.metrics import LISTENING_METRICS, SEGMENTS, TURN_METRICS
+from harness.readings import DEAD_AIR_S
 from harness.records import TURN_FAILURES, Flag, SessionOutcome
 from harness.report.arrivals import arrivals
 from harness.report.capacity import capacity_of, searched_objectives, while_it_held

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.metrics import percentile_too_thin
+from harness.percentiles import percentile_too_thin
 from harness.records import Health, LagHistogram
 from harness.report.load import Run
 from harness.verdict import Facts, Level, reach_verdict

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.metrics import turns_needed
+from harness.percentiles import turns_needed
 
 __all__ = [
     "MISSING",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from harness.metrics import percentile_too_thin
+from harness.percentiles import percentile_too_thin
 from harness.records import Flag, Health, LagHistogram, Session, SessionOutcome, Turn
 from harness.selftest.scenes import SCENES
 from harness.selftest.truth import FIGURES, Line, errors

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from harness.metrics import TURN_METRICS, Metric, percentile_too_thin
+from harness.metrics import TURN_METRICS, Metric
+from harness.percentiles import percentile_too_thin
 from harness.records import LAG_BUCKETS, LagHistogram, Outcome, SessionOutcome
 from harness.report.words import objective_value
 from harness.sinks.tally import Labels, Tally

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.metrics import percentile_too_thin
+from harness.percentiles import percentile_too_thin
 
 __all__ = ["LiveView", "Progress", "as_line", "as_table", "as_view", "percentile"]
 

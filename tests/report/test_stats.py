@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rundirs import Kind, answered, silent
 
-from harness.metrics import TURN_METRICS, Metric, percentile_too_thin
+from harness.metrics import TURN_METRICS, Metric
+from harness.percentiles import percentile_too_thin
 from harness.records import Flag, Outcome, ToolCall, Turn, encode
 from harness.report.rows import TurnRow, turn_frame
 from harness.report.stats import Sample, figures, is_unanswered, percentile_name, take_sample
