@@ -80,16 +80,16 @@ def _number(panel: dict[str, Any], series: Series, size: tuple[int, int]) -> str
     width, height = size
     found = _latest(series) or {"": float("nan")}
     names_only = panel["options"]["textMode"] == "name"
-    step, parts = height / len(found), []
+    step, parts = width / len(found), []
     for place, (name, value) in enumerate(found.items()):
         text, colour = (name, TEXT) if names_only else _worded(panel, value)
-        room = (width - 16) / max(1, 0.56 * len(text))
-        big = min(step * 0.5, room, 44)
-        middle = (place + 0.5) * step
-        parts.append(_text(width / 2, middle + big / 3, text, big, colour, **{
-            "weight": 600, "text-anchor": "middle"}))  # fmt: skip
+        room = (step - 16) / max(1, 0.68 * len(text))
+        big = min(height * 0.5, room, 44)
+        middle = {"weight": 600, "text-anchor": "middle"}
+        x, y = (place + 0.5) * step, height / 2 + big / 3
+        parts.append(_text(x, y, text, big, colour, **middle))
         if name and not names_only and len(found) > 1:
-            parts.append(_text(4, middle + 5, name, 12))
+            parts.append(_text(x, 12, name, 12, **middle))
     return "".join(parts)
 
 

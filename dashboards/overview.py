@@ -21,6 +21,7 @@ BOUNDS = (0.5, 0.8, 1.0, 2.0)
 IN_TIME = 0.95  # of turns: then callers are taken to notice nothing
 
 _COUNTS = "Counted since the run began."
+_FEW = steps("green", (0.001, "orange"), (0.01, "red"))
 
 
 def overview() -> dashboard.Dashboard:
@@ -41,6 +42,7 @@ def _percentiles(name: str) -> list[Target]:
 
 def _run():
     failed = f"{TALK.now('turns', outcome=FAILED)} / {TALK.now('turns')}"
+    lost = f"{TALK.so_far('sessions', outcome=NOT_ENDED)} / {TALK.so_far('sessions')}"
     in_time = f"{TALK.share_within('$bound', 'ttfa')} >= {IN_TIME}"
     return (
         number("Measurement", "none", Target(level(SO_FAR)), words=VERDICT_WORDS, span=3,
@@ -58,8 +60,9 @@ def _run():
         number("TTFA p95, run", "s", Target(TALK.quantile_so_far(0.95, "ttfa")),
                note="Over the run so far.", span=3),
         number("Failed turns", "percentunit", Target(failed), note=_COUNTS, span=3,
-               limits=steps("green", (0.001, "orange"), (0.01, "red"))),
-        number("Turns", "short", Target(TALK.now("turns")), note=_COUNTS, span=3),
+               limits=_FEW),
+        number("Failed sessions", "percentunit", Target(lost), span=3, limits=_FEW,
+               note=f"{_COUNTS} Whoever is refused has no turn that could fail."),
         number("Cost", "currencyUSD", Target(TALK.now("cost_usd")), note=_COUNTS, span=3),
         graph("Users", "short",
               Target(TALK.now("users_target"), "target"), Target(TALK.now("users"), "users"),
@@ -71,7 +74,8 @@ def _run():
                 Target(f"60 * {TALK.rate('sessions', 'outcome', outcome=NOT_ENDED)}",
                        "sessions {{outcome}}"),
                 note="By outcome: codes and phases are in the row Correctness.", span=12),
-        number("Workers", "short", Target(TALK.now("workers", "state"), "{{state}}"), span=12),
+        number("Turns", "short", Target(TALK.now("turns")), note=_COUNTS),
+        number("Workers", "short", Target(TALK.now("workers", "state"), "{{state}}"), span=8),
         number("Run", "none",
                Target(f"max by (run, target, version) ({TALK.series(metric_named('run_info'))})",
                       "{{run}} → {{target}} ({{version}})"), span=12, show_name=True),

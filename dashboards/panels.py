@@ -24,7 +24,7 @@ __all__ = ["DATASOURCE", "GAP", "Target", "bars", "graph", "heat", "number", "st
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-GAP = 60
+GAP = 30
 """Seconds without a value over which a line goes on: longer, and there was none."""
 
 _NAME = re.compile(r"\brealtime_\w+")

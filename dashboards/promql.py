@@ -48,6 +48,11 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
         metric = metric_named(name, Type.GAUGE, Type.COUNTER)
         return self._sum(metric, by, self.series(metric, **matchers))
 
+    def so_far(self, name: str, *by: str, **matchers: str) -> str:
+        """What a counter has counted since its run began; a gauge may have its name."""
+        metric = metric_named(name, Type.COUNTER)
+        return self._sum(metric, by, self.series(metric, **matchers))
+
     def rate(self, name: str, *by: str, **matchers: str) -> str:
         """What a counter counts in a second."""
         return self._growth("rate", metric_named(name, Type.COUNTER), "", by, matchers)

@@ -55,6 +55,7 @@ def test_the_most_while_something_held_is_looked_for_in_the_time_shown():
 def test_a_gauge_and_a_counter_of_one_name_are_told_apart_by_what_is_asked():
     assert RULE.now("sessions") == "sum by (job) (realtime_sessions)"
     assert "realtime_sessions_total" in RULE.rate("sessions")
+    assert RULE.so_far("sessions") == "sum by (job, scenario) (realtime_sessions_total)"
 
 
 @pytest.mark.parametrize(
