@@ -39,16 +39,13 @@ class Speaker:
 
     Make it once a process. The child's work is on no account done in the process that carries
     the load, where it would hold up every call.
+
+    Args:
+        folder: Where speech is kept; ``None``: in the user's cache.
+
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """
-        Make a speaker.
-
-        Args:
-            folder: Where speech is kept; ``None``: in the user's cache.
-
-        """
         self._folder = folder or cache_folder("speech")
         self._spoken: dict[str, Utterance] = {}
         self._lock = threading.Lock()  # many callers ask for one text at once: one child makes it

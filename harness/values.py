@@ -1,4 +1,8 @@
-"""What people write as the value of an option, parsed; what makes no sense is said in one line."""
+"""
+What people write as the value of an option, parsed.
+
+What makes no sense raises ``ValueError``: one line that says what is wrong with it.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +38,6 @@ def argument(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parsed
-
-
-# All that follows raise ValueError with a line that says what is wrong with the text.
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
