@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 
 import harness
-from harness.audio import PCM16, AudioFormat, encode_audio
+from harness.audio import PCM16, AudioFormat
 from harness.corpus import Speech, load_corpus
+from harness.samples import encode_audio
 from harness.utterances import Utterance
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from harness.audio import AudioChunk, encode_audio
+from harness.audio import AudioChunk
 from harness.connection import Connection, NotConnected, SessionFailed
 from harness.hearing import Hearing, Stage
 from harness.realtime.client_events import (
@@ -34,6 +34,7 @@ from harness.realtime.keys import resolve_key
 from harness.realtime.objects import Response
 from harness.realtime.session import split_append
 from harness.realtime.states import State
+from harness.samples import encode_audio
 from harness.tools import Tool
 from harness.workload import Workload
 

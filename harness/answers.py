@@ -7,7 +7,7 @@ Events enter with their receive instants, in integer nanoseconds of the monotoni
 from collections.abc import Callable
 from typing import Any
 
-from harness.audio import AudioFormat, first_audible
+from harness.audio import AudioFormat
 from harness.cost import merge_usage
 from harness.open_turn import OVER, OpenTurn, Role, Track
 from harness.realtime.errors import ServerError
@@ -28,6 +28,7 @@ from harness.realtime.events import (
 )
 from harness.realtime.objects import ErrorDetails, RateLimit, Response, StatusDetails
 from harness.records import Identity
+from harness.samples import first_audible
 from harness.tool_calls import CALL_EVENTS, ToolCalls
 
 __all__ = ["Answers"]

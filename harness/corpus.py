@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.audio import AudioFormat, encode_audio
+from harness.audio import AudioFormat
 from harness.realtime.client_events import Append, encode
+from harness.samples import encode_audio
 from harness.utterances import DATA, CorpusError, Utterance, listen, load_utterances
 
 if TYPE_CHECKING:

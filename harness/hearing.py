@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from harness.audio import PCM16, AudioDecoder, AudioFormat
+from harness.audio import PCM16, AudioFormat
 from harness.chat import FunctionCalls
 from harness.realtime.errors import ServerError
 from harness.realtime.events import (
@@ -27,6 +27,7 @@ from harness.realtime.events import (
     TranscriptDone,
 )
 from harness.realtime.objects import ErrorDetails, Item, Response
+from harness.samples import AudioDecoder
 from harness.serving import REQUEST, SERVED, ServedCalls
 
 __all__ = ["Hearing", "Stage"]

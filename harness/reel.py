@@ -15,11 +15,12 @@ from typing import Any
 
 import msgspec
 
-from harness.audio import AudioFormat, first_audible
+from harness.audio import AudioFormat
 from harness.limits import Limits
 from harness.realtime.decode import salvage
 from harness.realtime.events import AudioDelta
 from harness.records import SCHEMA, Turn
+from harness.samples import first_audible
 from harness.tape import Deed, Fact, Tape
 
 __all__ = ["Reel", "read_tape", "write_tape"]

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.audio import PCM16, to_int16
+from harness.audio import PCM16
 from harness.cache import cache_folder, write_whole
 from harness.child import ChildError, run_module
+from harness.samples import to_int16
 from harness.utterances import CorpusError, Entry, Utterance, load_utterances
 from harness.voice import find_voice
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.audio import PCM16, AudioChunk, resample, to_int16
+from harness.audio import PCM16, AudioChunk
 from harness.child import ChildError
+from harness.samples import resample, to_int16
 from harness.voice import Voice, find_voices
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from harness.audio import PCM16, resample
+from harness.audio import PCM16
 from harness.cache import cache_folder, write_whole
 from harness.child import run_module
+from harness.samples import resample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,8 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from harness.audio import PCM16, encode_audio
+from harness.audio import PCM16
 from harness.durations import parse_distribution
+from harness.samples import encode_audio
 from harness.simulator.config import SessionConfig
 from harness.simulator.endpoint import Endpoint
 from harness.simulator.faults import parse_fault

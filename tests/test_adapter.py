@@ -17,11 +17,12 @@ from behaviours import OWED
 from partner import Partner
 
 from harness.adapter import NotConnected, RealtimeAdapter, Role, SessionFailed
-from harness.audio import PCMU, AudioChunk, encode_audio
+from harness.audio import PCMU, AudioChunk
 from harness.realtime.endpoint import parse_endpoint
 from harness.realtime.errors import LocalProtocolError, ServerError
 from harness.realtime.session import MAX_APPEND_BYTES
 from harness.records import Phase, SessionOutcome
+from harness.samples import encode_audio
 from harness.workload import Timeouts, Workload
 
 HELD: dict[str, list[str]] = {}

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import write
 
-from harness.audio import PCM16, PCMA, PCMU, AudioFormat, encode_audio
+from harness.audio import PCM16, PCMA, PCMU, AudioFormat
 from harness.corpus import Corpus, load_corpus, silence_frame
 from harness.realtime.client_events import Append, encode
+from harness.samples import encode_audio
 from harness.utterances import CorpusError, Utterance, load_answers
 from harness.voice import find_voice
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness.audio import PCM16, PCMA, PCMU, decode_audio, encode_audio
+from harness.audio import PCM16, PCMA, PCMU
 from harness.corpus import load_corpus
 from harness.noise import in_noise, noise_samples
 from harness.realtime.client_events import Append
+from harness.samples import decode_audio, encode_audio
 from harness.utterances import CorpusError
 
 SHIPPED = load_corpus()

@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.audio import PCM16, resample
+from harness.audio import PCM16
+from harness.samples import resample
 from harness.speech import store, synthesize
 from harness.utterances import Utterance
 from harness.voice import find_voice

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from harness.audio import AudioFormat, decode_audio
+from harness.audio import AudioFormat
+from harness.samples import decode_audio
 from harness.simulator.config import SemanticVad, ServerVad
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from harness.audio import PCM16, AudioFormat, encode_audio, first_audible
+from harness.audio import PCM16, AudioFormat
+from harness.samples import encode_audio, first_audible
 from harness.simulator.phrases import Phrase, phrases
 
 __all__ = ["Track", "track"]

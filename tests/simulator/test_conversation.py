@@ -6,7 +6,8 @@ from operator import attrgetter
 import pytest
 from dialogue import Dialogue, error_of, of, settings, silence, speech, types
 
-from harness.audio import PCM16, PCMA, PCMU, first_audible
+from harness.audio import PCM16, PCMA, PCMU
+from harness.samples import first_audible
 from harness.simulator.endpoint import Endpoint
 
 ANSWER = [

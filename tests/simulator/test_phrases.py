@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from dialogue import Dialogue, of
 
-from harness.audio import PCM16, PCMA, PCMU, first_audible
+from harness.audio import PCM16, PCMA, PCMU
+from harness.samples import first_audible
 from harness.simulator.phrases import phrases
 from harness.simulator.track import Track
 from harness.utterances import load_answers

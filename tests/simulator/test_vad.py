@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from dialogue import Dialogue, of, silence, speech, types
 
-from harness.audio import PCM16, PCMA, PCMU, encode_audio
+from harness.audio import PCM16, PCMA, PCMU
 from harness.corpus import load_corpus
 from harness.noise import in_noise
+from harness.samples import encode_audio
 from harness.simulator.config import SemanticVad, ServerVad
 from harness.simulator.detector import Detector, SpeechStarted, SpeechStopped, loudness
 
