@@ -1,19 +1,28 @@
 """What a run used and cost, also where a worker was lost or a model has no price."""
 
+from collections import Counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
+from harness.cost import tokens
 from harness.records import Outcome
 from harness.report.concurrency import open_spans
-from harness.report.load import Run
+from harness.report.load import FILES, Run
 from harness.report.sessions import TOKEN_COLUMNS
 from harness.report.units import CALL
 
 __all__ = ["cost_of", "spending"]
 
 GOOD = [Outcome.COMPLETED.value, Outcome.CANCELLED.value]
+
+
+class _Used(msgspec.Struct):
+    """What a turn used."""
+
+    usage: dict[str, Any] | None = None
 
 
 def cost_of(run: Run) -> float | None:
@@ -43,13 +52,26 @@ def _of_open_sessions(run: Run) -> np.ndarray:
     return found
 
 
+def _tokens(run: Run) -> Counter[str]:
+    """Tokens by kind; whose session's end is not recorded, by what its turns say."""
+    used = Counter({kind: int(run.sessions[name].sum()) for kind, name in TOKEN_COLUMNS.items()})
+    rows = np.flatnonzero(_of_open_sessions(run))
+    if len(rows):
+        decoder = msgspec.json.Decoder(_Used)
+        with (run.path / FILES[0]).open("rb") as file:
+            for offset in run.offsets[rows]:
+                file.seek(int(offset))
+                used.update(tokens(decoder.decode(file.readline()).usage or {}))
+    return used
+
+
 def spending(run: Run, usd: float | None) -> dict[str, Any]:
     """
     What the run used and cost, and by turn and minute; good minutes as in ``RUN_FIGURES``.
 
     Of ``unpriced_turns`` usage is known and no price: what is said of money is the least it was.
     """
-    used = {kind: int(run.sessions[column].sum()) for kind, column in TOKEN_COLUMNS.items()}
+    used = _tokens(run)
     good = run.turns["outcome"].isin(GOOD)
     starts, ends = open_spans(run)
     whole = {

@@ -51,6 +51,17 @@ def test_what_a_killed_worker_spent_is_what_its_turns_say(tmp_path):
     assert summary["spending"]["per_turn"] == pytest.approx(0.45 / 4)
 
 
+def test_what_a_killed_worker_used_is_what_its_turns_say(tmp_path):
+    turns = [answered(0, worker="a", usage=USAGE), answered(0, worker="b", usage=USAGE)]
+    turns += [answered(10, worker="b", usage=USAGE), answered(20, worker="b")]
+    sessions = [*session(0, 20, worker="a", usage=USAGE), *session(0, worker="b")[:1]]
+
+    summary = summary_of(tmp_path, turns, sessions, workers=["a", "b"])
+
+    assert summary["spending"]["tokens"] == {"text_input": 30, "audio_input": 60,
+                                             "text_output": 15, "audio_output": 135}  # fmt: skip
+
+
 def test_of_a_call_that_was_renewed_and_killed_each_session_is_paid_once(tmp_path):
     turns = [answered(n, cost_usd=0.1, turn=n // 10) for n in (0, 10, 20, 30, 40)]
     sessions = [*session(0, 29, cost_usd=0.35), *session(29.5)[:1]]
