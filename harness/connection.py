@@ -166,11 +166,11 @@ class Connection:
         try:
             if self.workload.ephemeral_keys:
                 limit -= self._ask_for_key(limit)
-            dial = self._dialled.dial()
+            request = self._dialled.upgrade_request()
             transport = connect(
-                dial.url,
-                headers=dial.headers,
-                subprotocols=dial.subprotocols,
+                request.url,
+                headers=request.headers,
+                subprotocols=request.subprotocols,
                 ca_file=self.endpoint.ca_file,
                 timeout=max(limit, SHORTEST_DIAL),
                 on_message=self._on_message,

@@ -76,7 +76,10 @@ def _post(endpoint: Endpoint, timeout: float) -> tuple[int, dict[str, str], byte
         network_timeout=timeout,
     )
     session = {"type": "realtime"} | ({"model": endpoint.model} if endpoint.model else {})
-    headers = {"Content-Type": "application/json", **dict(endpoint.by_header.dial().headers)}
+    headers = {
+        "Content-Type": "application/json",
+        **dict(endpoint.by_header.upgrade_request().headers),
+    }
     try:
         answer = client.request(
             "POST", url.path, body=msgspec.json.encode({"session": session}), headers=headers

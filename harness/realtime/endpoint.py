@@ -16,16 +16,16 @@ from harness.realtime.dialects import DIALECTS, dialect_of
 from harness.realtime.hosts import is_loopback, is_private, take_apart, vendor_of
 from harness.realtime.keys import KEY_VARIABLES, Secret
 
-__all__ = ["Dial", "Endpoint", "parse_endpoint"]
+__all__ = ["Endpoint", "UpgradeRequest", "parse_endpoint"]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHORTEST_SECRET = 8  # a header may well say "1" or "Bearer"
 _AUTHORIZING = frozenset({"authorization", "api-key"})
 
 
-class Dial:
+class UpgradeRequest:
     """
-    What a transport needs to dial; it holds secrets in clear, so that its ``repr`` shows none.
+    What opens a session's WebSocket; it holds secrets in clear, of which its ``repr`` shows none.
 
     Attributes:
         url: With its query.
@@ -48,7 +48,7 @@ class Dial:
 
     def __repr__(self) -> str:
         names = ", ".join(name for name, _ in self.headers)
-        return f"Dial({self.url.partition('?')[0]}, {names})"
+        return f"UpgradeRequest({self.url.partition('?')[0]}, {names})"
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,19 +117,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is a vendor's own, which costs money and takes no one without a key."""
         return vendor_of(self.host) is not None
 
-    def dial(self) -> Dial:
+    def upgrade_request(self) -> UpgradeRequest:
         """URL, headers and subprotocols, secrets in clear."""
         dialect = DIALECTS[self.dialect]
         headers = [*dialect.headers, *((name, value.reveal()) for name, value in self.headers)]
         if not self.api_key or _authorizes(self.headers):
-            return Dial(self.url, tuple(headers))
+            return UpgradeRequest(self.url, tuple(headers))
         key = self.api_key.reveal()
         if self.auth == "subprotocol":
             protocols = ("realtime", f"openai-insecure-api-key.{key}")
-            return Dial(self.url, tuple(headers), protocols)
+            return UpgradeRequest(self.url, tuple(headers), protocols)
         shown = (dialect.key_header, dialect.key_prefix + key)
         headers.insert(0, ("Authorization", f"Bearer {key}") if self.ephemeral else shown)
-        return Dial(self.url, tuple(headers))
+        return UpgradeRequest(self.url, tuple(headers))
 
     def with_key(self, key: str, *, ephemeral: bool = False) -> "Endpoint":
         """The same endpoint dialled with another key."""

@@ -12,7 +12,7 @@ def at(host, **options):
 
 
 def headers_of(endpoint):
-    return dict(endpoint.dial().headers)
+    return dict(endpoint.upgrade_request().headers)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def headers_of(endpoint):
     ],
 )
 def test_a_host_is_understood_in_every_way_people_write_it(host, url):
-    assert at(host).dial().url == url
+    assert at(host).upgrade_request().url == url
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_impossible_host_is_refused_in_one_line(host):
 
 
 def test_the_model_is_quoted():
-    url = at("localhost", model="org/model one&x=1#é").dial().url
+    url = at("localhost", model="org/model one&x=1#é").upgrade_request().url
 
     assert url == "ws://localhost:80/v1/realtime?model=org%2Fmodel%20one%26x%3D1%23%C3%A9"
 
@@ -94,10 +94,10 @@ def test_each_dialect_shows_its_key_its_own_way(host, dialect, headers):
 
 
 def test_a_key_can_go_as_browsers_send_it():
-    dial = at("gw.example", auth="subprotocol").dial()
+    request = at("gw.example", auth="subprotocol").upgrade_request()
 
-    assert dial.subprotocols == ("realtime", f"openai-insecure-api-key.{KEY}")
-    assert dial.headers == ()
+    assert request.subprotocols == ("realtime", f"openai-insecure-api-key.{KEY}")
+    assert request.headers == ()
 
 
 # Where a key may go.
@@ -193,7 +193,7 @@ def test_nothing_an_endpoint_shows_holds_a_secret():
         headers=[("X-Gateway", "Header5ecret")],
     )
     shown = [repr(endpoint), str(endpoint), f"{endpoint}", endpoint.target, endpoint.notice]
-    shown += [repr(endpoint.dial()), f"{endpoint.api_key}", repr(endpoint.headers)]
+    shown += [repr(endpoint.upgrade_request()), f"{endpoint.api_key}", repr(endpoint.headers)]
     shown += [str(msgspec.structs.asdict(endpoint))]
     for encoder in (msgspec.json.encode, msgspec.to_builtins, msgspec.msgpack.encode):
         with pytest.raises(TypeError) as raised:
