@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ __all__ = [
 TURN_DETECTION = ("none", "server_vad", "semantic_vad")
 NOISES = ("white", "babble")
 FORMATS = {"pcm16": PCM16, "pcmu": PCMU, "pcma": PCMA}
+_BETWEEN_HEADERS = re.compile(r"\n|;(?=\s*(?:[\w!#$%&'*+.^`|~-]+\s*:(?!//)|$))")
+"""A semicolon may stand within a value, as in a cookie: it ends a header if another follows."""
 
 
 class OptionError(ValueError):
@@ -99,7 +102,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _headers(text: str) -> tuple[tuple[str, str], ...]:
     found = []
-    for line in filter(None, (part.strip() for part in text.replace("\n", ";").split(";"))):
+    for line in filter(None, (part.strip() for part in _BETWEEN_HEADERS.split(text))):
         name, colon, value = line.partition(":")
         if not colon or not name.strip() or " " in name.strip():
             # The value may be a secret: it is not repeated.

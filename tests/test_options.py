@@ -1,5 +1,7 @@
+import pytest
+
 from harness.loads import Load, parse_load
-from harness.options import OPTIONS, TIMEOUT_OPTIONS, parse_workload
+from harness.options import OPTIONS, TIMEOUT_OPTIONS, OptionError, parse_workload
 from harness.workload import Timeouts, Workload
 
 
@@ -15,3 +17,26 @@ def test_every_field_of_a_workload_has_its_option():
     assert {option.name.removeprefix("timeout_") for option in TIMEOUT_OPTIONS} == {
         *Timeouts.__struct_fields__
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        ("X-A: 1", (("X-A", "1"),)),
+        (["X-A: 1", "X-B: 2"], (("X-A", "1"), ("X-B", "2"))),
+        ("X-A: 1\nX-B: 2\n", (("X-A", "1"), ("X-B", "2"))),
+        ("Cookie: a=1; b=2", (("Cookie", "a=1; b=2"),)),
+        ("Cookie: a=1; b=2; X-B: http://x", (("Cookie", "a=1; b=2"), ("X-B", "http://x"))),
+        ("Accept: text/html;q=0.9", (("Accept", "text/html;q=0.9"),)),
+        ("X-A:", (("X-A", ""),)),
+        (" ; ", ()),
+    ],
+)
+def test_headers_may_hold_semicolons(text, headers):
+    assert parse_workload({"header": text}).headers == headers
+
+
+@pytest.mark.parametrize("text", ["no colon", ": nameless", "two words: x", "X-A: 1\nno colon"])
+def test_what_is_no_header_is_refused_and_not_repeated(text):
+    with pytest.raises(OptionError, match=r"^--header: must look like 'Name: value'$"):
+        parse_workload({"header": text})
