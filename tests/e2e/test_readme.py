@@ -25,8 +25,8 @@ def command(start, **replaced):
     """The one command of the README that begins and goes on so, as arguments."""
     (line,) = [line for line in COMMANDS if re.match(start, line)]
     for old, new in replaced.values():
-        assert old in line
-        line = line.replace(old, new)
+        line, found = re.subn(old, new, line)
+        assert found
     program, *arguments = shlex.split(line)
     return [BIN / program, *arguments]
 
@@ -82,14 +82,19 @@ def test_a_test_is_planned(checkout):
 @pytest.mark.timeout(300)
 def test_a_headless_run_is_reported_and_judged(checkout, target):
     host = ("ws://127.0.0.1:8765", target)
-    first = command(".* -u 50 ", host=host, time=("60s", "6s"))
-    second = command(".* --metrics-port", host=host, time=("30s", "8s"), users=("-u 20", "-u 6"))
+    few = {"host": host, "users": (r"-u \d+", "-u 6"), "time": (r"-t \d+s", "-t 6s")}
+    first = command(".* -u 50 ", **few)
+    watched = command(".* --metrics-port", **few)
+    judged = command(".* -u 40 ", **few)
 
     assert "report.html" in run(first, checkout)
     assert "report.html" in run(command("realtime-harness report"), checkout)
+    run(watched, checkout)
     # A handful of turns is too few to carry the 95th percentile: the objective is undecidable.
-    run(second, checkout, code=2)
-    assert "ttfa:p95" in run(command("realtime-harness check"), checkout, code=2)
+    assert "p95 takes 200" in run(judged, checkout, code=2)
+    assert "p95 takes 200" in run(command("realtime-harness check"), checkout, code=2)
+    itself = command("realtime-harness compare", base=("runs/base", "runs/latest"))
+    assert "They can't be compared" in run(itself, checkout, code=2)
 
 
 def test_the_client_shown_hears_an_answer(checkout):
@@ -107,7 +112,7 @@ def test_a_search_for_a_capacity_that_is_stopped_says_so(checkout, target):
     search = command(
         r".*capacity\.py",
         host=("ws://127.0.0.1:8765", target),
-        time=("60s", "5s"),
+        time=("-t 5m", "-t 5s"),
         n=("-u 12", "-u 3"),
     )
 
