@@ -142,8 +142,8 @@ TURN_METRICS = (
     ),
     Metric(
         name="tool_turnaround",
-        help="Time from our tool's output to the answer's audio.",
-        origin="last function_call_output written → first audio delta after it",
+        help="Time from a tool's output to the answer's audio.",
+        origin="last function_call_output written, or an MCP server's result received → first audio delta after it",
         value=readings.between("tool_output", "answer_audio"),
     ),
     Metric(
@@ -234,7 +234,7 @@ SEGMENTS = {
     "create": "turn detected → response.created received",
     "generate": "response created → first audio delta received",
     "call": "response created → tool call complete",
-    "tool": "tool call complete → tool output written",
+    "tool": "tool call complete → tool output written, or an MCP server's result received",
     "audible": "first audio delta received → first sample above silence plays",
 }
 """The waterfall's segments, a chain without a gap, and from what to what each runs."""

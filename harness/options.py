@@ -191,12 +191,12 @@ OPTIONS = (
 
 _TIMEOUT_HELP = {
     "connect": "dialling, until the upgrade is done",
-    "session": "the upgrade, until session.updated",
+    "session": "the upgrade, until session.updated; tools of MCP servers are waited for no longer",
     "detection": "the end of speech, until the endpoint noticed it (VAD)",
-    "first_audio": "the turn detected, until the first audio; stands still while our own tool runs",
+    "first_audio": "the turn detected, until the first audio; stands still while a tool runs",
     "stall": "the last delta or the playback buffer running dry, until the next delta",
     "response": "the response created, until it is done",
-    "tool": "the tool call complete, until our tool answered",
+    "tool": "the tool call complete, until our tool, or an MCP server's, answered",
     "close": "close sent, until closed",
 }
 
