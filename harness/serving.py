@@ -37,23 +37,27 @@ class ServedCalls:
             self._calls.append(call)
         if call is None or item.id is None:
             return None
-        if item.type == SERVED:
+        if item.type == REQUEST:
+            self._requests[item.id] = call
+        else:
+            self._items[item.id] = call
             call.call_id = item.id
-        self._names(item.type)[item.id] = call
         call.name = call.name or item.name or ""
         call.server = call.server or item.server_label or UNNAMED
         return call
 
     def known(self, item: Item) -> ToolCall | None:
         """The call that an item is, or asks for, if it has been spoken of."""
-        here, there = self._names(item.type), self._items
-        if (call := here.get(item.id or "")) is not None or item.type not in (SERVED, REQUEST):
+        if item.type not in (SERVED, REQUEST):
+            return None
+        here, there = self._items, self._requests
+        if item.type == REQUEST:
+            here, there = there, here
+        if (call := here.get(item.id or "")) is not None:
             return call
-        granted = self._requests.get(item.approval_request_id or "")
-        if here is there:
-            there = self._requests
         wanted = (item.name, item.server_label or UNNAMED)
         alone = [each for each in _only_in(there, here) if (each.name, each.server) == wanted]
+        granted = self._requests.get(item.approval_request_id or "")
         if granted is not None and (not alone or any(granted is each for each in alone)):
             return granted
         return alone[0] if alone else None
@@ -72,9 +76,6 @@ class ServedCalls:
         if call is not None and item_id is not None:
             self._items[item_id] = call
         return call
-
-    def _names(self, kind: str | None) -> dict[str, ToolCall]:
-        return self._requests if kind == REQUEST else self._items
 
 
 def _only_in(these: dict[str, ToolCall], others: dict[str, ToolCall]) -> Iterator[ToolCall]:

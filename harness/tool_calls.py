@@ -189,15 +189,13 @@ class ToolCalls(Attribution):
         item = event.item
         if item is None or item.type not in (SERVED, REQUEST):
             return False
-        asks = item.type == REQUEST and self._request(item)
-        for o in self._open:
-            if (call := o.served.known(item)) is not None:
-                o.served.take(item)
-                return self._result(o, call, item, at, uncertainty) or asks
-        newest = self._newest
-        if asks and newest is not None:  # spoken of nowhere else so far
-            self._complete_item(newest, item, at, uncertainty)
-        return asks
+        spoken = (self._response_of(o) for o in self._open if o.served.known(item) is not None)
+        track = next(spoken, None)
+        if track is None and item.type == REQUEST:  # spoken of nowhere else so far
+            track = self._newest
+        if track is None:
+            return item.type == REQUEST and self._request(item)
+        return self._complete_item(track, item, at, uncertainty)
 
     def _spoken_of(self, item_id: str | None) -> tuple[Track, ToolCall] | None:
         """The call of an item, and the response that made it."""

@@ -57,6 +57,7 @@ ORDERS = {
     ),
     "no word of its arguments": ("added", "begun", "completed", "done"),
     "only its result": ("ran in the answer", "done"),
+    "only its announcement and its result": ("added", "done", "ran"),
 }
 
 
