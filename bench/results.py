@@ -8,7 +8,7 @@ import msgspec
 
 from bench.workload import Job, frames_per_second
 
-__all__ = ["Measured", "Result", "Summary", "ratios", "result", "summarise"]
+__all__ = ["Measured", "Result", "Summary", "quantile", "ratios", "result", "summarise"]
 
 KEEPS_UP = 0.98
 
@@ -113,8 +113,8 @@ def result(
         lateness_p50_ms=measured.lateness_p50_s * 1000,
         lateness_p99_ms=measured.lateness_p99_s * 1000,
         spoken=measured.frames / job.sessions / seconds / frames_per_second(job.utterance),
-        ttfa_error_p50_ms=_quantile(errors, 0.5),
-        ttfa_error_p99_ms=_quantile(errors, 0.99),
+        ttfa_error_p50_ms=quantile(errors, 0.5),
+        ttfa_error_p99_ms=quantile(errors, 0.99),
         turns=len(errors),
         unmatched=len(inside) - len(errors),
         endpoint_cpu=endpoint_cpu,
@@ -157,5 +157,6 @@ def ratios(
             yield other, [own[repetition] / cpus[repetition] for repetition in sorted(both)]
 
 
-def _quantile(ordered: Sequence[float], q: float) -> float:
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """The value under which a share ``q`` lies, of values in their order."""
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]

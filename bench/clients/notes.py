@@ -3,6 +3,7 @@
 from array import array
 
 from bench.clients.job import Window, finish
+from bench.results import quantile
 from bench.workload import Job
 
 __all__ = ["SESSION", "Notes", "leave"]
@@ -37,10 +38,6 @@ def leave(job: Job, window: Window, notes: Notes) -> None:
         job,
         window,
         frames=len(late),
-        lateness=(_quantile(late, 0.5), _quantile(late, 0.99)),
+        lateness=(quantile(late, 0.5) / 1e9, quantile(late, 0.99) / 1e9),
         first_audio=notes.first_audio,
     )
-
-
-def _quantile(ordered: list[int], q: float) -> float:
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] / 1e9
