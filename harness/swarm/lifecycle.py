@@ -17,7 +17,7 @@ from harness.swarm.local import LocalStation
 from harness.swarm.master import MasterStation
 from harness.swarm.once import Once
 from harness.swarm.randomness import seed_locust
-from harness.swarm.rows import to_the_millisecond
+from harness.swarm.rows import log_request, to_the_millisecond
 from harness.swarm.silence import LIVENESS
 from harness.swarm.worker import WorkerStation
 
@@ -27,6 +27,7 @@ __all__ = ["install"]
 def install(events: Any) -> None:
     """Make Locust ready for realtime users; called once, when a locustfile imports them."""
     stats.bucket_response_time = to_the_millisecond
+    stats.RequestStats.log_request = log_request  # type: ignore[assignment, method-assign]
     seed_locust()
     runners.HEARTBEAT_LIVENESS = LIVENESS
     # Else a minute after a worker died the whole load ramps up again from nobody.
