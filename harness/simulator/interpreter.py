@@ -25,7 +25,7 @@ from harness.simulator.inbound import UpdateTranscription
 if TYPE_CHECKING:
     from harness.simulator.agenda import Agenda
     from harness.simulator.outbound import Out
-    from harness.simulator.place import Place
+    from harness.simulator.shared_state import SharedState
 
 __all__ = ["Interpreter"]
 
@@ -40,13 +40,13 @@ class Interpreter:
     Messages keep today's names beside them: faults are asked for by those.
 
     Args:
-        place: The session.
+        shared: What the parts of the session share.
 
     """
 
-    def __init__(self, place: Place) -> None:
-        self._agenda: Agenda = place.agenda
-        self._place = place
+    def __init__(self, shared: SharedState) -> None:
+        self._agenda: Agenda = shared.agenda
+        self._shared = shared
         self._temperature = _TEMPERATURE
         self._ready: deque[Out] = deque()
 
@@ -95,9 +95,9 @@ class Interpreter:
             self._ready.append(out._replace(message=msgspec.json.encode(fields)))
         if out.type == "session.created":
             conversation = {
-                "id": self._place.conversation.id,
+                "id": self._shared.conversation.id,
                 "object": "realtime.conversation",
             }
             self._ready.append(
-                self._place.messages.event("conversation.created", conversation=conversation)
+                self._shared.messages.event("conversation.created", conversation=conversation)
             )

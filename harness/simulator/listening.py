@@ -16,8 +16,8 @@ from harness.simulator.truth import Said
 
 if TYPE_CHECKING:
     from harness.simulator.agenda import Entry, Script
-    from harness.simulator.place import Place
     from harness.simulator.responses import Responses
+    from harness.simulator.shared_state import SharedState
 
 __all__ = ["Listening"]
 
@@ -29,14 +29,14 @@ class Listening:
     The ear of one session.
 
     Args:
-        place: The session.
+        shared: What the parts of the session share.
         responses: Which answer what is heard.
         config: Of the session.
 
     """
 
-    def __init__(self, place: Place, responses: Responses, config: SessionConfig) -> None:
-        self._place = place
+    def __init__(self, shared: SharedState, responses: Responses, config: SessionConfig) -> None:
+        self._shared = shared
         self._responses = responses
         self._config = config
         self._input = InputBuffer(config)
@@ -61,7 +61,7 @@ class Listening:
         """
         if len(audio) > MAX_APPEND:
             raise Refusal("invalid_value", "An append holds at most 15 MiB of audio.", "audio")
-        self._place.endpoint.totals.audio_in_ns += self._input.nanoseconds(audio)
+        self._shared.endpoint.totals.audio_in_ns += self._input.nanoseconds(audio)
         for heard in self._input.append(audio, at):
             match heard:
                 case SpeechStarted():
@@ -84,14 +84,14 @@ class Listening:
                 f"100ms of audio, but buffer only has {self._input.seconds * 1000:.2f}ms of audio.",
             )
         said = Said(voiced_in=self._input.voiced_in, commit_in=at)
-        self._heard(self._place.new_item_id(), self._input.commit(), said, at)
+        self._heard(self._shared.new_item_id(), self._input.commit(), said, at)
         self._speech = None
 
     def clear(self) -> None:
         """Forget what was not committed."""
         self._input.clear()
         self._speech = None
-        self._place.say("input_audio_buffer.cleared")
+        self._shared.say("input_audio_buffer.cleared")
 
     def answered(self, at: int, audio_s: float) -> None:
         """A response has ended ``at``, with so much audio; the caller may fall silent now."""
@@ -100,13 +100,13 @@ class Listening:
         if isinstance(vad, ServerVad) and vad.idle_timeout_ms and self._speech is None:
             # By the API's definition, from the end of the response and as long as it plays.
             due = at + round(audio_s * 1e9) + vad.idle_timeout_ms * 1_000_000
-            self._idle = self._place.agenda.follow(self._idling(due, vad.idle_timeout_ms), at)
+            self._idle = self._shared.agenda.follow(self._idling(due, vad.idle_timeout_ms), at)
 
     def _speech_started(self, audio_start_ms: int, at: int) -> None:
         self._forget_idling()
-        item_id = self._place.new_item_id()
+        item_id = self._shared.new_item_id()
         self._speech = (item_id, audio_start_ms)
-        self._place.say(
+        self._shared.say(
             "input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=item_id
         )
         vad = self._config.vad
@@ -117,8 +117,8 @@ class Listening:
         assert self._speech is not None
         (item_id, start_ms), self._speech = self._speech, None
         said = Said(voiced_in=self._input.voiced_in)
-        self._place.agenda.add(
-            self._place.messages.about(
+        self._shared.agenda.add(
+            self._shared.messages.about(
                 said,
                 ("speech_stopped_out",),
                 "input_audio_buffer.speech_stopped",
@@ -137,16 +137,16 @@ class Listening:
         asked = self._config.audio.input.transcription
         if asked is not None:
             fails = self._is_unheard(at)
-            script = transcription(wire, seconds, asked, self._place.messages, at, fails=fails)
-            self._place.agenda.follow(script, at)
+            script = transcription(wire, seconds, asked, self._shared.messages, at, fails=fails)
+            self._shared.agenda.follow(script, at)
 
     def _is_unheard(self, at: int) -> bool:
         """Whether what was just said can't be transcribed."""
-        endpoint, place = self._place.endpoint, self._place
+        endpoint, shared = self._shared.endpoint, self._shared
         self._utterances += 1
-        fault = endpoint.faults.strike(Scope.UTTERANCE, place.ordinal, self._utterances)
+        fault = endpoint.faults.strike(Scope.UTTERANCE, shared.ordinal, self._utterances)
         if fault is not None:
-            endpoint.struck(fault, place.session_id, at)
+            endpoint.struck(fault, shared.session_id, at)
         return fault is not None
 
     def _commit_item(self, item_id: str, seconds: float) -> dict[str, object]:
@@ -161,9 +161,9 @@ class Listening:
             },
             seconds,
         )
-        before = self._place.conversation.add(item)
-        self._place.say("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
-        self._place.say_item(item, before)
+        before = self._shared.conversation.add(item)
+        self._shared.say("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
+        self._shared.say_item(item, before)
         return item.wire
 
     # When nothing is said.
@@ -172,8 +172,8 @@ class Listening:
         """The silence is committed, and answered."""
         yield due
         self._idle = None
-        end_ms, item_id = self._input.clock_ms, self._place.new_item_id()
-        self._place.say(
+        end_ms, item_id = self._input.clock_ms, self._shared.new_item_id()
+        self._shared.say(
             "input_audio_buffer.timeout_triggered",
             audio_start_ms=max(0, end_ms - timeout_ms),
             audio_end_ms=end_ms,
@@ -185,5 +185,5 @@ class Listening:
 
     def _forget_idling(self) -> None:
         if self._idle is not None:
-            self._place.agenda.replace(self._idle, ())
+            self._shared.agenda.replace(self._idle, ())
             self._idle = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from harness.simulator.agenda import Script
-    from harness.simulator.place import Place
+    from harness.simulator.shared_state import SharedState
 
 __all__ = ["McpCall", "McpServers"]
 
@@ -34,13 +34,13 @@ class McpServers:
     Those that the client has named so far.
 
     Args:
-        place: The session.
+        shared: What the parts of the session share.
         answered: Told when a tool has been run, or may not be, with the instant.
 
     """
 
-    def __init__(self, place: Place, answered: Callable[[int], None]) -> None:
-        self._place = place
+    def __init__(self, shared: SharedState, answered: Callable[[int], None]) -> None:
+        self._shared = shared
         self._answered = answered
         self._met: set[str] = set()
         self.imported: set[str] = set()
@@ -53,13 +53,13 @@ class McpServers:
         for server in tools:
             if server.get("type") == "mcp" and server["server_label"] not in self._met:
                 self._met.add(server["server_label"])
-                self._place.agenda.follow(self._import(server, at), at)
+                self._shared.agenda.follow(self._import(server, at), at)
 
     def take(self, call: McpCall, at: int) -> None:
         """Run a call, now or once it is approved."""
         approved = call.approval_id is None or self._verdicts.get(call.approval_id)
         if approved:
-            self._place.agenda.follow(self._run(call, at), at)
+            self._shared.agenda.follow(self._run(call, at), at)
         elif call.approval_id is not None and approved is None:
             self._waiting[call.approval_id] = call
 
@@ -72,7 +72,7 @@ class McpServers:
 
         """
         asked = str(verdict["approval_request_id"])
-        if not self._place.conversation.has(asked, "mcp_approval_request"):
+        if not self._shared.conversation.has(asked, "mcp_approval_request"):
             text = f"There is no approval request '{asked}' in the conversation."
             raise Refusal("invalid_value", text, "item.approval_request_id")
         self._verdicts[asked] = verdict["approve"]
@@ -80,14 +80,14 @@ class McpServers:
         if not verdict["approve"]:
             self._answered(at)
         elif call is not None:
-            self._place.agenda.follow(self._run(call, at), at)
+            self._shared.agenda.follow(self._run(call, at), at)
 
     def _import(self, server: dict[str, Any], at: int) -> Script:
         """A server lists its tools."""
-        event, label = self._place.messages.event, server["server_label"]
-        wire = {"id": self._place.new_item_id(), "type": "mcp_list_tools", "server_label": label}
+        event, label = self._shared.messages.event, server["server_label"]
+        wire = {"id": self._shared.new_item_id(), "type": "mcp_list_tools", "server_label": label}
         item = Item({**wire, "tools": []})
-        before = self._place.conversation.add(item)
+        before = self._shared.conversation.add(item)
         yield event("conversation.item.added", previous_item_id=before, item=item.wire)
         yield event("mcp_list_tools.in_progress", item_id=item.id)
         took, fails = self._drawn(item.id)
@@ -104,7 +104,7 @@ class McpServers:
 
     def _run(self, call: McpCall, at: int) -> Script:
         """A server runs a tool."""
-        event, item = self._place.messages.event, call.item
+        event, item = self._shared.messages.event, call.item
         where = {"item_id": item.id, "output_index": call.output_index}
         yield event("response.mcp_call.in_progress", **where)
         took, fails = self._drawn(item.id)
@@ -115,18 +115,18 @@ class McpServers:
             item.wire["output"] = '{"status":"ok"}'
         self._answered(at + took)
         yield event(f"response.mcp_call.{'failed' if fails else 'completed'}", **where)
-        if self._place.conversation.has(item.id, "mcp_call"):
+        if self._shared.conversation.has(item.id, "mcp_call"):
             yield self._done(item)
 
     def _done(self, item: Item) -> Any:
-        before = self._place.conversation.before(item.id)
-        return self._place.messages.event(
+        before = self._shared.conversation.before(item.id)
+        return self._shared.messages.event(
             "conversation.item.done", previous_item_id=before, item=item.wire
         )
 
     def _drawn(self, item_id: str) -> tuple[int, bool]:
         """How long a server takes, ns, and whether it fails."""
-        settings = self._place.endpoint.settings
-        rng = self._place.endpoint.rng(self._place.ordinal, item_id)
+        settings = self._shared.endpoint.settings
+        rng = self._shared.endpoint.rng(self._shared.ordinal, item_id)
         fails = rng.random() < settings.mcp_failure_rate
         return round(settings.mcp_delay.sample(rng) * 1e9), fails

@@ -14,11 +14,11 @@ from harness.simulator.faults import Fault, Scope
 from harness.simulator.items import checked_item, text_of
 from harness.simulator.mcp import McpServers
 from harness.simulator.outbound import Out
-from harness.simulator.place import Place
 from harness.simulator.refusal import Refusal
 from harness.simulator.request import Request
 from harness.simulator.response import Response
 from harness.simulator.response_faults import struck
+from harness.simulator.shared_state import SharedState
 from harness.simulator.truth import Said, Truth
 
 __all__ = ["Responses"]
@@ -29,13 +29,13 @@ class Responses:
     Those that are being made, and what the next one would answer.
 
     Args:
-        place: The session.
+        shared: What the parts of the session share.
         over: Told when one has ended, with the instant and the seconds of its audio.
 
     """
 
-    def __init__(self, place: Place, over: Callable[[int, float], None]) -> None:
-        self._place = place
+    def __init__(self, shared: SharedState, over: Callable[[int, float], None]) -> None:
+        self._shared = shared
         self._over = over
         self._running: dict[str, tuple[Response, Entry]] = {}
         self._truths: dict[str, Truth] = {}  # of responses whose end was not sent yet
@@ -45,7 +45,7 @@ class Responses:
         self._tool_output_in: int | None = None
         self._owed = False  # an answer to what was said during another
         self._cached = Tokens()
-        self.servers = McpServers(place, self.got_tool_output)
+        self.servers = McpServers(shared, self.got_tool_output)
 
     # What is there to answer.
 
@@ -129,18 +129,18 @@ class Responses:
         if not isinstance(truth, Truth):
             return
         if "first_out" in out.stamps and truth.first_due is not None:
-            self._place.endpoint.totals.lateness.add((at - truth.first_due) / 1e9)
+            self._shared.endpoint.totals.lateness.add((at - truth.first_due) / 1e9)
         if "done_out" in out.stamps:
-            self._place.endpoint.limits.use(truth.output_tokens)
-            self._place.endpoint.record(self._truths.pop(truth.response_id))
+            self._shared.endpoint.limits.use(truth.output_tokens)
+            self._shared.endpoint.record(self._truths.pop(truth.response_id))
 
     def end(self) -> None:
         """The session is over: responses that had begun are recorded as they stand."""
         for response, _ in self._running.values():
-            self._place.endpoint.capacity.release(response.request.slot)
+            self._shared.endpoint.capacity.release(response.request.slot)
         for truth in self._truths.values():
             if truth.created_out is not None:
-                self._place.endpoint.record(truth)
+                self._shared.endpoint.record(truth)
         self._truths.clear()
         self._running.clear()
 
@@ -151,13 +151,15 @@ class Responses:
 
     def _begin(self, params: ResponseParams, config: SessionConfig, at: int) -> None:
         kind = self._news or "greeting"
-        fault = self._place.endpoint.faults.strike(Scope.RESPONSE, self._place.ordinal, self._count)
+        fault = self._shared.endpoint.faults.strike(
+            Scope.RESPONSE, self._shared.ordinal, self._count
+        )
         if fault is not None and fault.name == "text-only":
             params = msgspec.structs.replace(params, output_modalities=("text",))
         request = self._request(params, config, kind, at)
         self._count += 1
         truth = Truth(
-            session_id=f"sess_{self._place.name}",
+            session_id=f"sess_{self._shared.name}",
             response_id=request.id,
             turn_detection=config.turn_detection,
             kind=kind,
@@ -169,32 +171,32 @@ class Responses:
         if not request.beside:
             self._news, self._cached = None, request.context
         if fault is not None:
-            self._place.endpoint.totals.struck(fault.label)
+            self._shared.endpoint.totals.struck(fault.label)
         self._truths[request.id] = truth
-        response = Response(request, truth, self._place.messages)
-        entry = self._place.agenda.follow(self._made(response, fault), at)
+        response = Response(request, truth, self._shared.messages)
+        entry = self._shared.agenda.follow(self._made(response, fault), at)
         self._running[request.id] = (response, entry)
 
     def _request(
         self, params: ResponseParams, config: SessionConfig, kind: str, at: int
     ) -> Request:
         """All that a response is made from."""
-        place, endpoint = self._place, self._place.endpoint
-        context = _context(place.conversation, params, config)
+        shared, endpoint = self._shared, self._shared.endpoint
+        context = _context(shared.conversation, params, config)
         answer = draw_answer(
             endpoint.settings,
             config,
             params,
-            endpoint.rng(place.ordinal, self._count),
-            age=(at - place.began) / 1e9,
+            endpoint.rng(shared.ordinal, self._count),
+            age=(at - shared.began) / 1e9,
             followup=kind == "tool_followup",
-            said=text_of(place.conversation.newest),
+            said=text_of(shared.conversation.newest),
             servers=self.servers.imported,
         )
         refused = endpoint.limits.admit(context.total, at)
         duration = 0 if refused else answer.duration(endpoint.settings.pace_ns)
         return Request(
-            id=f"resp_{place.name}_{self._count}",
+            id=f"resp_{shared.name}_{self._count}",
             slot=endpoint.capacity.book(at, duration),
             refused=refused,
             settings=endpoint.settings,
@@ -202,11 +204,11 @@ class Responses:
             params=params,
             answer=answer,
             track=endpoint.track(answer.phrase, params.output_in(config).audio_format),
-            conversation=place.conversation,
+            conversation=shared.conversation,
             context=context,
             cached=self._cached.at_most(context),
             limits=endpoint.limits.wire(),
-            new_item_id=place.new_item_id,
+            new_item_id=shared.new_item_id,
         )
 
     def _made(self, response: Response, fault: Fault | None) -> Script:
@@ -214,9 +216,9 @@ class Responses:
         if fault is None:
             yield from response.script()
         else:
-            rng = self._place.endpoint.faults.rng("course", response.request.id)
+            rng = self._shared.endpoint.faults.rng("course", response.request.id)
             yield from struck(fault, response, rng)
-            self._place.endpoint.capacity.release(response.request.slot)
+            self._shared.endpoint.capacity.release(response.request.slot)
         _, entry = self._running.pop(response.request.id)
         if response.truth.status == "completed":
             for call in response.mcp_calls:
@@ -230,10 +232,10 @@ class Responses:
     def _stop(self, response: Response, reason: str, at: int) -> None:
         """End a response before it is complete."""
         _, entry = self._running.pop(response.request.id)
-        self._place.endpoint.capacity.release(response.request.slot)
-        self._place.agenda.replace(entry, response.end("cancelled", reason))
+        self._shared.endpoint.capacity.release(response.request.slot)
+        self._shared.agenda.replace(entry, response.end("cancelled", reason))
         if "stale" in response.truth.faults:
-            self._place.agenda.follow(response.leftovers(at), at)
+            self._shared.agenda.follow(response.leftovers(at), at)
 
 
 def _context(conversation: Conversation, params: ResponseParams, config: SessionConfig) -> Tokens:

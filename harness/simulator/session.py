@@ -31,10 +31,10 @@ from harness.simulator.interpreter import Interpreter
 from harness.simulator.items import checked_item
 from harness.simulator.listening import Listening
 from harness.simulator.outbound import Out, hang_up
-from harness.simulator.place import Place
 from harness.simulator.refusal import Refusal
 from harness.simulator.responses import Responses
 from harness.simulator.session_faults import outbox, strike
+from harness.simulator.shared_state import SharedState
 
 if TYPE_CHECKING:
     from harness.simulator.endpoint import Endpoint
@@ -68,20 +68,20 @@ class SimulatedSession:
     ) -> None:
         self._endpoint = endpoint
         full = endpoint.full
-        self._place = Place(endpoint, endpoint.opened(), at)
+        self._shared = SharedState(endpoint, endpoint.opened(), at)
         self.closing: tuple[int, str] | None = None
         """Code and reason, once the endpoint wants to close; 1006: without a word."""
         self._lasts = endpoint.settings.session_cap
         self._expires_at = epoch + round(self._lasts)
         self._config = config
-        self._responses = Responses(self._place, self._answered)
-        self._listening = Listening(self._place, self._responses, self._config)
-        self._conversation = self._place.conversation
+        self._responses = Responses(self._shared, self._answered)
+        self._listening = Listening(self._shared, self._responses, self._config)
+        self._conversation = self._shared.conversation
         speaks = endpoint.settings.beta
         is_beta = speaks == "always" or (beta and speaks == "asked")
-        self._interpreter = Interpreter(self._place) if is_beta else None
-        self._outbox = outbox(self._place, self._interpreter or self._place.agenda)
-        self._ailment = strike(self._place)
+        self._interpreter = Interpreter(self._shared) if is_beta else None
+        self._outbox = outbox(self._shared, self._interpreter or self._shared.agenda)
+        self._ailment = strike(self._shared)
         self._begin(config.model or "", full=full, too_old=beta and speaks == "refused")
 
     # What the shell calls.
@@ -117,7 +117,7 @@ class SimulatedSession:
         out = self._outbox.take(at)
         if out is not None and out.closing is not None:
             self.closing = (out.closing, "")
-            self._place.agenda.clear()
+            self._shared.agenda.clear()
             return None
         return out
 
@@ -131,7 +131,7 @@ class SimulatedSession:
     def end(self) -> None:
         """The connection is gone."""
         self._responses.end()
-        self._place.agenda.clear()
+        self._shared.agenda.clear()
         self._endpoint.closed()
 
     # What is sent.
@@ -152,8 +152,8 @@ class SimulatedSession:
             refusal = Refusal(code, "This session was chosen to be refused.")
             self._reject(refusal, closes_with, code)
         elif not self._ailment.mute:
-            self._place.say("session.created", session=self._resource())
-            self._place.agenda.follow(self._expiring(), self._place.began)
+            self._shared.say("session.created", session=self._resource())
+            self._shared.agenda.follow(self._expiring(), self._shared.began)
 
     def _reject(self, refusal: Refusal, code: int, reason: str) -> None:
         """Say why, and close."""
@@ -163,18 +163,18 @@ class SimulatedSession:
 
     def _expiring(self) -> Script:
         """What happens when a session has reached its cap."""
-        yield self._place.began + round(self._lasts * 1e9)
+        yield self._shared.began + round(self._lasts * 1e9)
         text = f"Your session hit the maximum duration of {self._lasts / 60:g} minutes."
         self._refuse(Refusal("session_expired", text), None)
         yield hang_up(1001)
 
     def _refuse(self, refusal: Refusal, event_id: str | None) -> None:
         self._endpoint.totals.errors += 1
-        self._place.say("error", error=refusal.wire(event_id))
+        self._shared.say("error", error=refusal.wire(event_id))
 
     def _resource(self) -> dict[str, Any]:
         """The session as events show it."""
-        return self._config.resource(self._place.session_id, self._expires_at)
+        return self._config.resource(self._shared.session_id, self._expires_at)
 
     def _answered(self, at: int, audio_s: float) -> None:
         self._listening.answered(at, audio_s)
@@ -201,10 +201,10 @@ class SimulatedSession:
                 self._create_item(event, at)
             case RetrieveItem():
                 item = self._conversation.retrieve(event.item_id)
-                self._place.say("conversation.item.retrieved", item=item.wire)
+                self._shared.say("conversation.item.retrieved", item=item.wire)
             case DeleteItem():
                 self._conversation.delete(event.item_id)
-                self._place.say("conversation.item.deleted", item_id=event.item_id)
+                self._shared.say("conversation.item.deleted", item_id=event.item_id)
             case TruncateItem():
                 self._truncate(event)
 
@@ -216,16 +216,16 @@ class SimulatedSession:
             raise Refusal("cannot_update_voice", text, "session.audio.output.voice")
         self._config = config
         self._listening.configure(config)
-        self._place.say("session.updated", session=self._resource())
+        self._shared.say("session.updated", session=self._resource())
         self._responses.servers.meet(config.tools, at)
 
     def _create_item(self, event: CreateItem, at: int) -> None:
-        wire = checked_item(event.item, self._place.new_item_id())
+        wire = checked_item(event.item, self._shared.new_item_id())
         is_output = wire["type"] == "function_call_output"
         if is_output and not self._conversation.has_call(wire["call_id"]):
             text = f"Tool call ID '{wire['call_id']}' not found in conversation."
             raise Refusal("invalid_tool_call_id", text, "item.call_id")
-        self._place.add_item(Item(wire), event.previous_item_id)
+        self._shared.add_item(Item(wire), event.previous_item_id)
         if is_output:
             self._responses.got_tool_output(at)
         elif wire["type"] == "mcp_approval_response":
@@ -235,7 +235,7 @@ class SimulatedSession:
 
     def _truncate(self, event: TruncateItem) -> None:
         self._conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
-        self._place.say(
+        self._shared.say(
             "conversation.item.truncated",
             item_id=event.item_id,
             content_index=event.content_index,

@@ -14,7 +14,7 @@ from harness.simulator.truth import Truth
 
 if TYPE_CHECKING:
     from harness.simulator.agenda import Script
-    from harness.simulator.place import Place
+    from harness.simulator.shared_state import SharedState
 
 __all__ = ["Ailment", "outbox", "strike"]
 
@@ -30,17 +30,17 @@ class Ailment(msgspec.Struct, frozen=True):
     read_every: float | None = None  # seconds from one read to the next
 
 
-def strike(place: Place) -> Ailment:
+def strike(shared: SharedState) -> Ailment:
     """What happens to a session, if anything."""
-    faults, at = place.endpoint.faults, place.began
-    fault = faults.strike(Scope.SESSION, place.ordinal)
+    faults, at = shared.endpoint.faults, shared.began
+    fault = faults.strike(Scope.SESSION, shared.ordinal)
     if fault is None:
         return Ailment()
     if fault.name == "hang-up":
-        wait = faults.rng("hang-up", place.ordinal).randrange(_HANGS_UP_WITHIN)
-        place.agenda.follow(_hanging_up(place, fault, at + wait), at)
+        wait = faults.rng("hang-up", shared.ordinal).randrange(_HANGS_UP_WITHIN)
+        shared.agenda.follow(_hanging_up(shared, fault, at + wait), at)
         return Ailment()
-    place.endpoint.struck(fault, place.session_id, at)
+    shared.endpoint.struck(fault, shared.session_id, at)
     match fault.name:
         case "reject":
             return Ailment(rejected=(fault.detail, _CLOSES_WITH.get(fault.detail, 4000)))
@@ -49,25 +49,25 @@ def strike(place: Place) -> Ailment:
     return Ailment(read_every=parse_duration(fault.detail))
 
 
-def _hanging_up(place: Place, fault: Fault, at: int) -> Script:
+def _hanging_up(shared: SharedState, fault: Fault, at: int) -> Script:
     yield at
-    place.endpoint.struck(fault, place.session_id, at)
+    shared.endpoint.struck(fault, shared.session_id, at)
     yield hang_up(int(fault.detail))
 
 
-def outbox(place: Place, source: Outbox) -> Outbox:
+def outbox(shared: SharedState, source: Outbox) -> Outbox:
     """What a session has to send, past the faults that strike messages."""
-    faults = place.endpoint.faults
+    faults = shared.endpoint.faults
 
     def note(fault: Fault, out: Out, at: int) -> None:
         if not isinstance(out.on, Truth):
-            place.endpoint.struck(fault, place.session_id, at)
+            shared.endpoint.struck(fault, shared.session_id, at)
             return
-        place.endpoint.totals.struck(fault.label)
+        shared.endpoint.totals.struck(fault.label)
         if fault.label not in out.on.faults:
             out.on.faults.append(fault.label)
 
     if not faults.of_messages:
         return source
-    rng = faults.rng("messages", place.ordinal)
+    rng = faults.rng("messages", shared.ordinal)
     return MessageFaults(source, faults.of_messages, rng, note)

@@ -90,7 +90,7 @@ class Wire:
         self._session = SimulatedSession(
             endpoint, admitted.config, world.now, 1_800_000_000, beta=admitted.beta
         )
-        self.session_id = self._session._place.session_id
+        self.session_id = self._session._shared.session_id
         self._read_every = self._session.read_every
         self._flush()
 

@@ -11,10 +11,10 @@ from harness.simulator.outbound import Messages
 if TYPE_CHECKING:
     from harness.simulator.endpoint import Endpoint
 
-__all__ = ["Place"]
+__all__ = ["SharedState"]
 
 
-class Place:
+class SharedState:
     """
     What the parts of one session share.
 
