@@ -61,7 +61,7 @@ class Asking:
 
     def request(self, turn: Turn) -> None:
         """Ask for an answer; one at a time, so perhaps later."""
-        if self._connection.session.active:
+        if self._busy:
             self.defer(turn)
             return
         if turn in self._deferred:
@@ -72,6 +72,11 @@ class Asking:
             if turn.kind in _ASKED and turn.written_at is None:
                 turn.written_at = at
             self._recorder.requested(turn, at, event_id)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether an answer is being made, or one was asked for: another would be refused."""
+        return bool(self._connection.session.active) or self._recorder.awaited
 
     def defer(self, turn: Turn) -> None:
         """Ask for an answer when the one that is being made is done."""
@@ -106,7 +111,7 @@ class Asking:
     def _ask_deferred(self) -> None:
         """Ask what had to wait, the oldest first, if nothing else is answered or asked for."""
         recorder = self._recorder
-        if not self._deferred or self._connection.session.active or recorder.going_on:
+        if not self._deferred or self._busy:
             return
         self._deferred = [turn for turn in self._deferred if recorder.goes_on(turn)]
         ready = (turn for turn in self._deferred if not recorder.waits_for_tools(turn))

@@ -154,6 +154,12 @@ class OpenTurn:
         waits = self.final is None or self.follow_up_at is not None
         return waits and self.speech_end is not None and not self.tracks
 
+    @property
+    def awaits(self) -> bool:
+        """Whether we asked for a response that was neither created nor refused yet."""
+        first = self.turn.marks.get("request") is not None and self.answer is None
+        return self.follow_up_at is not None or (first and self.final is None)
+
     def over_at(self, *, hear_out: bool) -> int:
         """When a settled turn closes: heard out, or complete on the wire."""
         done = self.turn.marks.get("done") or 0
@@ -163,6 +169,8 @@ class OpenTurn:
 
     def limit(self, limits: Limits) -> Limit | None:
         """The next instant at which waiting is given up; ``None``: it waits for nobody."""
+        if self.speech_end is None and self.turn.kind in (Kind.GREETING, Kind.TEXT):
+            return limits.timeout(self.turn.due_at, Phase.RESPONSE)  # of what it waits to ask after
         if self.speech_end is None or self.settled:
             return None
         silence = None

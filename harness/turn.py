@@ -200,6 +200,11 @@ class TurnRecorder(Answers):
         """Whether a turn was asked to go on after our tools' outputs, and does not yet."""
         return self._follow_up is not None
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a response was asked for, for somebody to hear, and none was created yet."""
+        return any(o.awaits and o.interrupted_at is None for o in self._open)
+
     def waits_for_tools(self, turn: Turn) -> bool:
         """Whether a tool that it called has not answered."""
         o = self._find(turn)

@@ -223,6 +223,15 @@ def test_who_talked_over_an_answer_that_stalls_has_cancelled_it_and_waited_for_n
     assert (turn.outcome, turn.phase) == (Outcome.CANCELLED, None)
 
 
+def test_a_text_that_can_not_be_asked_about_is_given_up_when_no_answer_can_be_running_any_more():
+    script = Script(limits=Limits(response=ms(20_000)))
+    script.recorder.begin(Kind.TEXT, due=ms(500), at=None)
+
+    assert script.until(20_499) == []
+    (turn,) = script.until(20_500)
+    assert (turn.outcome, turn.phase) == (Outcome.TIMEOUT, Phase.RESPONSE)
+
+
 def test_a_second_response_to_one_commit_is_flagged_and_gives_no_ttfa():
     (turn,) = hold(
         (300, created("r1")),

@@ -55,6 +55,7 @@ class Responses:
         name = self._name(event)
         if name not in self.active:
             self._count_stray(event, name)
+            self._end("")  # it may be the one that was created without an id
         if event.response is not None and event.response.status not in _FINAL:
             kind = "missing_field" if event.response.status is None else "bad_field"
             self._deviations.count(kind, f"{event.type} response.status")

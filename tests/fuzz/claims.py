@@ -336,7 +336,7 @@ def timeouts_are_true(facts):
         ended = facts.told[id(turn)].at
         origin = {
             Phase.DETECTION: turn.marks.get("speech_end"),
-            Phase.RESPONSE: turn.marks.get("created"),
+            Phase.RESPONSE: turn.marks.get("created") or turn.due_at,
             Phase.STALL: turn.marks.get("last_delta"),
             Phase.FIRST_AUDIO: turn.marks.get("detected") or turn.marks.get("request"),
             Phase.TOOL: max((c.called_at or 0 for c in turn.tools), default=None),
@@ -423,6 +423,18 @@ def faultless_endpoints_do_not_deviate(facts):
 
 
 @clean
+def one_answer_is_asked_for_at_a_time(facts):
+    if facts.workload.turn_detection != "none" or "audio" in facts.case.session:
+        return  # an endpoint that detects turns may answer while we ask
+    if any(turn.outcome in (Outcome.TIMEOUT, Outcome.ABANDONED) for turn in facts.turns):
+        return
+    for wire in facts.played.wires:
+        for each in wire.delivered:
+            if each.type == "error" and "active_response" in each.fields["error"]["code"]:
+                yield each.fields["error"]["event_id"]
+
+
+@clean
 def flags_are_true(facts):
     for turn in facts.turns:
         if facts.gave_up_before(turn) or facts.workload.noise:
@@ -454,5 +466,6 @@ CLAIMS = (
     tools_are_true,
     responses_belong_to_what_they_answer,
     faultless_endpoints_do_not_deviate,
+    one_answer_is_asked_for_at_a_time,
     flags_are_true,
 )

@@ -462,6 +462,13 @@ def test_a_delta_that_names_no_response_is_not_guessed_among_two():
     assert session.deviations == {"missing_field": 1, "unknown_response": 1}
 
 
+def test_a_response_created_without_an_id_ends_with_the_next_that_nobody_knows():
+    session = ready()
+    hear(session, ga.message("response.created", response={}), ga.response_done("resp_9"))
+
+    assert not session.active
+
+
 def test_a_server_without_ids_still_begins_and_ends_its_responses():
     session = ready()
     session.receive(ga.response_created(None))
