@@ -91,20 +91,27 @@ def _tiles(summary: Mapping[str, Any]) -> list[dict[str, str]]:
         )
         for p in ("p50", "p95", "p99")
     ]
-    cost = summary["cost_usd"]
-    free = "at a vendor; free here" if summary["spending"]["free"] else ""
     return [
         *waits,
         _tile("turns", words.count(turns)),
         _tile("failed turns", words.share(failed, turns), note=f"{failed} turns"),
         _tile("sessions", words.count(summary["sessions"])),
         _tile("most at once", words.count(summary["max_concurrency"])),
-        *([] if cost is None else [_tile("cost", words.cost(summary), ci=free)]),
+        *([] if summary["cost_usd"] is None else [_cost(summary)]),
     ]
 
 
 def _too_few(value: Any) -> str:
     return "too few turns" if words.percentile(value) == words.MISSING else ""
+
+
+def _cost(summary: Mapping[str, Any]) -> dict[str, str]:
+    """What the run cost, or would have cost if its host weren't free."""
+    cost = words.cost(summary)
+    if not summary["spending"]["free"]:
+        return _tile("cost", cost)
+    note = "what a vendor would take for it: calls to this host cost nothing"
+    return _tile("list price", cost, note=note, ci="free here")
 
 
 def _tile(name: str, value: str, *, note: str = "", ci: str = "") -> dict[str, str]:
