@@ -257,7 +257,9 @@ class FrontStation(Station):
     def interrupt(self) -> None:
         """Ctrl-C: end the calls."""
         if self.recording is not None:
-            say("ending the calls; Ctrl-C once more cuts them short")
+            # Workers of other hosts hear nothing more before they have ended theirs.
+            when = f" within {self.environment.stop_timeout:g} s"
+            say(f"ending the calls{'; Ctrl-C once more cuts them short' if self.dials else when}")
         super().interrupt()
 
     def terminate(self) -> None:

@@ -30,8 +30,10 @@ def install(events: Any) -> None:
     stats.RequestStats.log_request = log_request  # type: ignore[assignment, method-assign]
     seed_locust()
     runners.HEARTBEAT_LIVENESS = LIVENESS
-    # Else a minute after a worker died the whole load ramps up again from nobody.
+    # Else it forgets a missing worker after a minute, and lets all users begin anew.
     runners.HEARTBEAT_DEAD_INTERNAL = -sys.maxsize
+    # A worker that was paused for longer would quit as soon as it goes on: it watches by itself.
+    runners.MASTER_HEARTBEAT_TIMEOUT = sys.maxsize
     # At each step of a ramp a worker makes this anew for every single option: a tenth of a second
     # of argparse and more, during which no caller speaks.
     argument_parser.default_args_dict = cache(argument_parser.default_args_dict)

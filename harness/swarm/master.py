@@ -32,7 +32,7 @@ from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.roll import Roll
 from harness.swarm.setup import Setup
-from harness.swarm.silence import WORKER_SILENT
+from harness.swarm.silence import REPLACED_AFTER, WORKER_SILENT
 from harness.swarm.spawning import Spawning
 from harness.swarm.staff import Dispatcher
 from harness.swarm.station import say, wait_until
@@ -53,6 +53,7 @@ class MasterStation(FrontStation):
         self._collector = Collector("", lambda name, lines: False)
         self._names: dict[str, str] = {}  # of workers, by client id
         self._roll = self._new_roll()
+        self._given_up: set[str] = set()  # client ids of missing workers, whose users others have
         self._quitting: gevent.Greenlet[..., None] | None = None
         self._quit = self.runner.quit
         self.runner.quit = self.quit
@@ -205,6 +206,14 @@ class MasterStation(FrontStation):
             self._numbers.lose(client)
             revoked = {"run": self._collector.run, "revoked": True}
             self.runner.send_message(CALLERS, revoked, client)
+        self._replace_missing()
+
+    def _replace_missing(self) -> None:
+        """Give the users of a worker that does not come back to others, rebalancing or not."""
+        given_up = {c.id for c in self.runner.clients.missing if c.heartbeat < -REPLACED_AFTER}
+        if given_up - self._given_up:
+            self.restore_users()
+        self._given_up = given_up
 
     def end_crowd(self) -> dict[str, Any]:
         """Wait for the last parcel of every worker that lives."""
@@ -272,6 +281,10 @@ class MasterStation(FrontStation):
 
     def end(self) -> None:
         """A test has stopped; maybe only since its last worker is gone, and Locust would stay."""
+        all_quit = self._collector.leaving and not self._live()
+        if self._quitting is None and self.recording is not None and all_quit:
+            self.look_after_workers()
+            self.recording.update(ended_early="all its workers quit")
         super().end()
         if self.options.headless:
             gevent.spawn(self.quit)

@@ -5,7 +5,7 @@ A worker that is cut off from its master goes on calling; a master that holds a 
 may give its users to others. So that no user is there twice, workers hang up first.
 """
 
-__all__ = ["HASTE", "LIVENESS", "MASTER_SILENT", "WORKER_SILENT"]
+__all__ = ["HASTE", "LIVENESS", "MASTER_SILENT", "REPLACED_AFTER", "WORKER_SILENT"]
 
 MASTER_SILENT = 6.0
 """Seconds without a word of the master after which a worker hangs up and ends."""
@@ -23,3 +23,6 @@ eight seconds after the last beat. By itself it counts three, and takes four or 
 
 WORKER_SILENT = LIVENESS + 2.0
 """Seconds without a word of a worker after which the master surely holds it for missing."""
+
+REPLACED_AFTER = 60
+"""Beats after which a missing worker's users are given to others though nobody asked for it."""

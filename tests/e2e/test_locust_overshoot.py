@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from cable import Cable
-from locusts import Locust, children, group, wait_until
+from locusts import LOCUSTFILE, Locust, children, group, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -17,11 +17,11 @@ LONG = ("--corpus", "say", "--turns", "50", "--stop-timeout", "12")
 ANSWERS = ("--answer", "60s", "--ttfa", "100ms")
 
 
-def calls(target):
-    """How many the endpoint has now."""
+def calls(target, which="open_sessions"):
+    """How many the endpoint has now, or has had."""
     host = urlsplit(target.url).netloc
     with urllib.request.urlopen(f"http://{host}/totals") as answer:
-        return json.load(answer)["open_sessions"]
+        return json.load(answer)[which]
 
 
 def watch(target, until):
@@ -57,6 +57,35 @@ def test_a_worker_that_is_cut_off_hangs_up_before_others_have_its_users(
             (rest,) = elsewhere.glob("runs/*")
             turns = [json.loads(line) for line in (rest / "turns.jsonl").read_text().splitlines()]
             assert [turn["outcome"] for turn in turns] == ["cut", "cut"]
+
+
+QUICK_BEATS = f"""
+import sys
+from locust import runners
+sys.path.insert(0, {str(LOCUSTFILE.parent)!r})
+from realtime import Caller
+runners.HEARTBEAT_INTERVAL = 0.1
+"""
+
+
+def test_users_of_a_lost_worker_go_to_others_in_the_end_and_nobody_begins_anew(
+    folder, simulator, free_port
+):
+    target = simulator(*ANSWERS)
+    (folder / "beats.py").write_text(QUICK_BEATS)
+    swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
+    load = ("-u", 4, "-r", 0.5, "--host", target.url, *LONG, "--stop-timeout", 1)
+    with Locust(folder, "--headless", *swarm, *load, locustfile=folder / "beats.py") as locust:
+        wait_until(lambda: calls(target) == 4, 40, lambda: locust.text)
+        forked = set(children(locust.process.pid)) & set(group(locust.process.pid))
+        before = calls(target, "sessions")
+        os.kill(min(forked), signal.SIGKILL)
+        watch(target, until=[2, 4])
+        after = calls(target, "sessions")
+        locust.process.terminate()
+        locust.wait()
+
+        assert after == before + 2
 
 
 def test_users_who_leave_for_a_worker_that_returns_are_cut(folder, simulator, free_port):
