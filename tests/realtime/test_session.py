@@ -609,3 +609,17 @@ def test_huge_ids_and_names_are_not_kept():
         tracemalloc.stop()
 
     assert kept < 200_000
+
+
+def test_what_an_endpoint_tells_of_its_tools_after_a_response_is_no_deviation():
+    session = Session()
+    session.opened()
+    for message in (ga.created(), ga.updated(), *ga.mcp_call()):
+        session.receive(message)
+    call = {"type": "mcp_call", "server_label": "docs", "name": "search", "arguments": "{}"}
+
+    session.receive(ga.item_done("resp_1", "mcp_1", **call, output="found"))
+    assert session.deviations == {}
+
+    session.receive(ga.item_done("resp_1", "item_9"))
+    assert session.deviations == {"after_done": 1}
