@@ -77,7 +77,10 @@ def event_costs() -> list[EventCost]:
         short, long = _deltas(FRAME_MS / 1000), _deltas(7440 / FORMAT.bytes_per_second)
         words = _messages("response.output_audio_transcript.delta", delta=" evening")
         frames = speech(UTTERANCE).frames
-        microphone = Microphone(caller.connection.write, FRAME_NS, pacer().wrote, frames[:50])
+        microphone = Microphone(
+            *(caller.connection.write, FRAME_NS, pacer().wrote, frames[:50]),
+            failed=caller.connection.fail,
+        )
         heard = [
             _heard("audio delta of 20 ms: decode, fold", caller, short),
             _heard("audio delta of 10 kB: decode, fold", caller, long),

@@ -330,6 +330,11 @@ class Connection:
             self.transport.abort()
             census().transports.discard(self.transport)
 
+    def fail(self, error: Exception) -> None:
+        """End the session for a fault of our own, without a switch."""
+        if self.transport is not None:
+            self.transport.fail(error)
+
     def __enter__(self) -> Self:
         self.connect()
         return self

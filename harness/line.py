@@ -154,7 +154,9 @@ class Line(ABC):
         recorder.vad = session.turn_detection != "none"
         idle = self._idle_frames(session.input_format) if recorder.vad else ()
         frame_ns = workload.frame_ms * 1_000_000
-        self._microphone = Microphone(self.connection.write, frame_ns, pacer().wrote, idle)
+        self._microphone = Microphone(
+            *(self.connection.write, frame_ns, pacer().wrote, idle), failed=self.connection.fail
+        )
         if idle:
             self._microphone.due = on_beat(monotonic_ns()) + frame_ns
             pacer().add(self._microphone, self._microphone.due)

@@ -42,6 +42,9 @@ class Stream(Protocol):
     def send(self, due: int) -> int | None:
         """Send what was due; return when the next is, or ``None`` at the end."""
 
+    def fail(self, error: Exception) -> None:
+        """It has raised this instead of sending: its session ends, and it is not asked again."""
+
 
 class Schedule:
     """
@@ -74,10 +77,11 @@ class Schedule:
             heapreplace(heap, (following, order, stream))
             self.next_due = heap[0][0]
 
-    def drop_one(self) -> None:
-        """Forget the stream that is due first."""
-        heappop(self._heap)
+    def drop_one(self) -> Stream:
+        """Forget the stream that is due first; return it."""
+        _, _, stream = heappop(self._heap)
         self.next_due = self._heap[0][0] if self._heap else None
+        return stream
 
     def overdue(self, now: int) -> int:
         """Nanoseconds by which the streams are late, all together."""
@@ -112,11 +116,22 @@ class Microphone:
         frame_ns: Duration of a frame.
         wrote: Told of each frame how late it was, and its duration (ns).
         idle: Messages sent in a loop while nobody speaks; none: push to talk.
+        failed: Told of a fault of our own, after which nothing is sent any more.
 
     """
 
     __slots__ = (
-        *("_frame_ns", "_idle", "_index", "_speaker", "_speech", "_start", "_write", "_wrote"),
+        *(
+            "_failed",
+            "_frame_ns",
+            "_idle",
+            "_index",
+            "_speaker",
+            "_speech",
+            "_start",
+            "_write",
+            "_wrote",
+        ),
         *("closed", "due", "frames_sent", "late_at"),
     )
 
@@ -126,11 +141,14 @@ class Microphone:
         frame_ns: int,
         wrote: Callable[[int, int], None],
         idle: tuple[bytes, ...] = (),
+        *,
+        failed: Callable[[Exception], None],
     ) -> None:
         self._write = write
         self._frame_ns = frame_ns
         self._wrote = wrote
         self._idle = idle
+        self._failed = failed
         self._speech: Speech | None = None
         self._speaker: Saying | None = None
         self._index = 0
@@ -189,6 +207,11 @@ class Microphone:
         if speech is not None:
             self._tell(speech, at, late)
         return self.due if self.sending else None
+
+    def fail(self, error: Exception) -> None:
+        """Send nothing any more."""
+        self.closed = True
+        self._failed(error)
 
     def _write_frame(self, speech: Speech) -> int:
         frame = speech.frames[self._index]
@@ -260,9 +283,8 @@ class Pacer:
                 schedule.send_one()
             except TransportClosed:
                 schedule.drop_one()  # the session learns of it from its transport
-            except Exception:  # noqa: BLE001  # one session's fault must not silence the others
-                schedule.drop_one()
-                self._watch.internal_errors += 1
+            except Exception as error:  # noqa: BLE001  # of one session: others must not be silenced
+                schedule.drop_one().fail(error)
             now = monotonic_ns()
             if now > deadline:
                 return

@@ -182,12 +182,22 @@ class Transport:
             self._say_goodbye(NORMAL)
             self._end(Closed(code=ABNORMAL, by_us=True, error="aborted"))
 
+    def fail(self, error: Exception) -> None:
+        """End the session for a fault of our own, without waiting."""
+        self._watch.internal_errors += 1
+        _log.error("a session ended by an internal error", exc_info=error)
+        if self.closed is None:
+            self._protocol.fail(INTERNAL)
+            self._send_control()
+            text = f"internal: {type(error).__name__}: {error}"
+            self._end(Closed(code=INTERNAL, by_us=True, error=text))
+
     def _guarded(self, act: Callable[..., None], *arguments: bytes) -> None:
         """What the hub calls here, it calls through this: a fault ends the session, not the hub."""
         try:
             act(*arguments)
         except Exception as error:  # noqa: BLE001
-            self._internal(error)
+            self.fail(error)
         except BaseException:  # Ctrl-C strikes anywhere
             self.abort()
             raise
@@ -286,16 +296,6 @@ class Transport:
         error = f"connection lost{where}: {why}"
         self._end(Closed(code=ABNORMAL, by_us=not self._open, error=error))
 
-    def _internal(self, error: Exception) -> None:
-        """End the session for a fault of our own."""
-        self._watch.internal_errors += 1
-        _log.error("a session ended by an internal error", exc_info=error)
-        if self.closed is None:
-            self._protocol.fail(INTERNAL)
-            self._send_control()
-            text = f"internal: {type(error).__name__}: {error}"
-            self._end(Closed(code=INTERNAL, by_us=True, error=text))
-
     def _end(self, closed: Closed) -> None:
         if self.closed is not None:
             return
@@ -306,7 +306,7 @@ class Transport:
         try:
             self._on_close(closed)
         except Exception as error:  # noqa: BLE001
-            self._internal(error)
+            self.fail(error)
         finally:
             self._over.set()
 

@@ -59,15 +59,19 @@ class Partner:
     def abort(self):
         self.hang_up(1006, by_us=True)
 
+    def fail(self, error):
+        self.hang_up(1011, by_us=True, error=f"internal: {error}")
+
     # As an endpoint.
 
     def say(self, *messages):
         for message in messages:
             self._on_message(message, monotonic_ns(), 0)
 
-    def hang_up(self, code=1000, reason="", *, by_us=False):
+    def hang_up(self, code=1000, reason="", *, by_us=False, error=""):
         if self.closed is None:
-            self.closed = Closed(code=code, reason=reason, by_us=by_us, clean=code != 1006)
+            clean = code != 1006 and not error
+            self.closed = Closed(code=code, reason=reason, by_us=by_us, clean=clean, error=error)
             self._on_close(self.closed)
 
     # As a witness.

@@ -495,6 +495,18 @@ def test_speech_ends_on_the_beat(monkeypatch):
     assert min(beyond, NS // 2 - beyond) < 2_000_000  # a beat, as far as the clocks drift
 
 
+def test_a_fault_of_our_own_while_speaking_ends_the_session_as_ours(line, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("a fault of ours")
+
+    with suppress(CallEnded), line.call as call:
+        monkeypatch.setattr(call.recorder, "spoken", fail)
+        call.say("Yes, please.")
+
+    assert [turn.outcome for turn in line.turns] == [Outcome.INTERNAL]
+    assert (line.ended.outcome, line.ended.code) == (SessionOutcome.INTERNAL, "internal")
+
+
 # The cap of a session.
 
 

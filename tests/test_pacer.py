@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.corpus import Speech
-from harness.hub import hub_watch
 from harness.pacer import Microphone, Pacer, Schedule, on_beat
 from harness.transport import TransportClosed
 
@@ -40,6 +39,13 @@ class Wire:
         return self.now
 
 
+def microphone_of(*arguments, **more) -> Microphone:
+    def never(error):
+        raise error
+
+    return Microphone(*arguments, **more, failed=never)
+
+
 class Told:
     def __init__(self, words=()):
         self.said, self.words = [], words
@@ -69,7 +75,7 @@ def run(microphone: Microphone, wire: Wire, due: int, until: int) -> list[int]:
 
 def test_frame_k_is_due_when_its_last_sample_has_been_spoken():
     wire, lateness = Wire(), []
-    microphone = Microphone(wire.write, FRAME, lambda late, _: lateness.append(late))
+    microphone = microphone_of(wire.write, FRAME, lambda late, _: lateness.append(late))
     microphone.speak(speech(3), 1000, Told())
 
     dues = run(microphone, wire, microphone.due, 10**12)
@@ -81,7 +87,7 @@ def test_frame_k_is_due_when_its_last_sample_has_been_spoken():
 
 def test_a_late_frame_delays_no_other():
     wire, lateness = Wire(late={1: 7_000_000}), []
-    microphone = Microphone(wire.write, FRAME, lambda late, _: lateness.append(late))
+    microphone = microphone_of(wire.write, FRAME, lambda late, _: lateness.append(late))
     microphone.speak(speech(3), 0, Told())
 
     run(microphone, wire, microphone.due, 10**12)
@@ -92,7 +98,7 @@ def test_a_late_frame_delays_no_other():
 
 def test_speech_ends_with_its_last_voiced_sample_plus_the_lateness_of_its_frame():
     wire, told = Wire(late={2: 3_000_000}), Told()
-    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None)
     microphone.speak(speech(3, voice_start=25_000_000, voice_end=55_000_000), 0, told)
 
     run(microphone, wire, microphone.due, 10**12)
@@ -106,7 +112,7 @@ def test_speech_ends_with_its_last_voiced_sample_plus_the_lateness_of_its_frame(
 
 def test_the_last_words_go_out_in_one_piece_with_the_last_frame():
     wire = Wire(late={1: 3_000_000})
-    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None)
     microphone.speak(speech(2), 0, Told(words=(b"commit", b"ask")))
 
     run(microphone, wire, microphone.due, 10**12)
@@ -117,7 +123,7 @@ def test_the_last_words_go_out_in_one_piece_with_the_last_frame():
 
 def test_push_to_talk_sends_nothing_after_the_speech():
     wire = Wire()
-    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None)
     microphone.speak(speech(2), 0, Told())
 
     run(microphone, wire, microphone.due, 10**12)
@@ -127,7 +133,7 @@ def test_push_to_talk_sends_nothing_after_the_speech():
 
 
 def test_push_to_talk_leaves_the_schedule_with_its_last_frame():
-    microphone, schedule = Microphone(Wire().write, FRAME, lambda *_: None), Schedule()
+    microphone, schedule = microphone_of(Wire().write, FRAME, lambda *_: None), Schedule()
     microphone.speak(speech(2), 0, Told())
     schedule.add(microphone, microphone.due)
     schedule.send_one()
@@ -140,7 +146,7 @@ def test_push_to_talk_leaves_the_schedule_with_its_last_frame():
 
 def test_whoever_says_something_else_in_mid_sentence_says_it_in_step():
     wire, told = Wire(), Told()
-    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None)
     microphone.speak(speech(3), 0, Told())
     (following,) = [microphone.send(microphone.due)]
     microphone.speak(speech(1), 5, told)
@@ -152,7 +158,7 @@ def test_whoever_says_something_else_in_mid_sentence_says_it_in_step():
 
 def test_an_open_microphone_sends_silence_while_nobody_speaks():
     wire = Wire()
-    microphone = Microphone(wire.write, FRAME, lambda *_: None, idle=(b"hush", b"hiss"))
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None, idle=(b"hush", b"hiss"))
     microphone.due = FRAME
 
     dues = run(microphone, wire, FRAME, 5 * FRAME)
@@ -163,7 +169,7 @@ def test_an_open_microphone_sends_silence_while_nobody_speaks():
 
 def test_an_open_microphone_speaks_in_step_with_its_silence():
     wire, told = Wire(), Told()
-    microphone = Microphone(wire.write, FRAME, lambda *_: None, idle=(b"hush",))
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None, idle=(b"hush",))
     microphone.due = FRAME
     run(microphone, wire, FRAME, 3 * FRAME)
     microphone.speak(speech(2), 999, told)
@@ -179,7 +185,7 @@ def test_an_open_microphone_speaks_in_step_with_its_silence():
 
 def test_a_frame_late_by_20_ms_is_remembered():
     wire = Wire(late={0: 19_999_999, 1: 40_000_000})
-    microphone = Microphone(wire.write, FRAME, lambda *_: None)
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None)
     microphone.speak(speech(1), 0, Told())
     run(microphone, wire, microphone.due, 10**12)
     assert microphone.late_at == 0
@@ -191,7 +197,7 @@ def test_a_frame_late_by_20_ms_is_remembered():
 
 def test_a_closed_microphone_sends_nothing():
     wire = Wire()
-    microphone = Microphone(wire.write, FRAME, lambda *_: None, idle=(b"hush",))
+    microphone = microphone_of(wire.write, FRAME, lambda *_: None, idle=(b"hush",))
     microphone.closed = True
 
     assert microphone.send(FRAME) is None
@@ -310,16 +316,33 @@ def test_the_pacer_starts_again_when_it_had_nothing_to_send():
 
 @pytest.mark.parametrize("fault", [TransportClosed("gone"), ZeroDivisionError()])
 def test_a_stream_that_fails_is_dropped_and_the_others_go_on(fault):
+    told = []
+
     class Fails:
         def send(self, due):
             raise fault
 
-    own, stream, faults = Pacer(), Sends(2), hub_watch().internal_errors
+        def fail(self, error):
+            told.append(error)
+
+    own, stream = Pacer(), Sends(2)
     due = monotonic_ns()
     own.add(Fails(), due)
     own.add(stream, due)
 
     assert stream.over.wait(10)
     assert len(own.schedule) == 0
-    ours = not isinstance(fault, TransportClosed)
-    assert hub_watch().internal_errors - faults == ours
+    # Of a session that is gone its transport tells.
+    assert told == ([] if isinstance(fault, TransportClosed) else [fault])
+
+
+def test_a_microphone_that_failed_sends_nothing_any_more():
+    told = []
+    microphone = Microphone(Wire().write, FRAME, lambda *_: None, (b"hush",), failed=told.append)
+    fault = ZeroDivisionError()
+
+    microphone.fail(fault)
+
+    assert told == [fault]
+    assert not microphone.sending
+    assert microphone.send(FRAME) is None
