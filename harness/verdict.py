@@ -167,7 +167,7 @@ def unproven(summary: Mapping[str, Any]) -> str | None:
     if summary.get("preflight"):
         return f"the run never began: {summary['preflight']}"
     if summary.get("master_lost"):
-        return "it never ended: its master was lost, or is still at it"
+        return "it never ended: its master was lost, is still at it, or its records are not here"
     if not summary.get("turns"):
         return "no turn was begun"
     if summary.get("verdict") == Level.INVALID:

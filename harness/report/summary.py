@@ -171,8 +171,8 @@ def _trust(run: Run) -> dict[str, Any]:
         "slices": slice_verdicts(run),
         "lost_workers": run.meta.get("lost_workers") or [],
         "roll": roll_call(run),
-        # A run that ended says so before its report is made.
-        "master_lost": run.meta.get("state") == "running",
+        # A run that ended says so before its report is made; what workers kept is but a part of it.
+        "master_lost": run.meta.get("state") in ("running", "kept"),
         "preflight": run.meta.get("preflight"),
         "ended_early": run.meta.get("ended_early"),
     }

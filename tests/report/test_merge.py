@@ -108,3 +108,8 @@ def test_different_runs_are_judged_one_at_a_time(tmp_path, master, capsys):
     assert main(["check", str(master), str(other)]) == 2
 
     assert "several runs" in capsys.readouterr().err
+
+
+def test_what_a_worker_kept_is_no_whole_run(tmp_path, kept, capsys):
+    assert main(["check", str(kept)]) == 2
+    assert "its records are not here" in capsys.readouterr().out

@@ -261,7 +261,9 @@ def test_damage_is_named(tmp_path):
     assert summary["verdict"] == "VALID"
 
 
-@pytest.mark.parametrize(("state", "lost"), [("running", True), ("ended", False), (None, False)])
+@pytest.mark.parametrize(
+    ("state", "lost"), [("running", True), ("kept", True), ("ended", False), (None, False)]
+)
 def test_a_run_that_never_ended_lost_its_master(tmp_path, state, lost):
     assert summary_of(tmp_path, [answered()], meta={"state": state})["master_lost"] is lost
 
