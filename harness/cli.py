@@ -39,7 +39,13 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code; no other's libraries are imported."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # also while the libraries of a command are imported
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
     chosen = next((word for word in arguments if word in COMMANDS), None)
     parser, commands = _parser(chosen)
     if not arguments:
@@ -53,8 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(f"realtime-harness {options.command}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser(

@@ -45,3 +45,13 @@ def test_no_command_at_all_shows_what_there_is(capsys):
 
     told = capsys.readouterr().err
     assert all(f"\n    {command} " in told for command in COMMANDS)
+
+
+def test_ctrl_c_ends_a_command_without_a_word(monkeypatch, capsys):
+    def interrupted(module):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+
+    assert main(["report"]) == 130
+    assert capsys.readouterr() == ("", "")

@@ -111,10 +111,14 @@ def _part(
 def _perform(job: Job) -> Path:
     """Let the callers do their job; where they left their records."""
     # In a process of its own: what measures must not be what is measured.
-    command = [sys.executable, "-m", "harness.selftest.crowd"]
-    with _ended(
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    ) as callers:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "harness.selftest.crowd"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is ours to handle
+    )
+    with _ended(child) as callers:
         said, _ = callers.communicate(
             msgspec.json.encode(job).decode() + "\n", timeout=job.seconds + TALKS_ON_S
         )
