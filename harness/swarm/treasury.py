@@ -58,9 +58,11 @@ class Treasury:
         self._conclude = conclude
         self._over_since: float | None = None
         self._concluded = False
+        self._paid = False  # whether anything was spent
 
     def receive(self, owner: str, claim: Claim) -> None:
         """Take what a process claims."""
+        self._paid = self._paid or claim.spent > 0
         self._tell(self._ledger.claim(owner, claim))
 
     def lose(self, owner: str) -> None:
@@ -76,7 +78,8 @@ class Treasury:
             self._over_since = now
         if self._ledger.reserved <= NOTHING or now - self._over_since > LAST_TURNS:
             self._concluded = True
-            self._conclude(f"the budget of {self._ledger.limit:g} USD is spent")
+            what = "is spent" if self._paid else "is less than a turn may cost"
+            self._conclude(f"the budget of {self._ledger.limit:g} USD {what}")
 
     @property
     def shown(self) -> str:

@@ -57,6 +57,14 @@ def test_a_lost_worker_is_no_longer_waited_for():
     assert kept.concluded == ["the budget of 1 USD is spent"]
 
 
+def test_a_budget_that_is_less_than_a_turn_says_so():
+    kept = Kept(0.001)
+
+    kept.claim(1, needs=0.02)
+
+    assert kept.concluded == ["the budget of 0.001 USD is less than a turn may cost"]
+
+
 def test_money_is_shown_as_it_is_kept():
     kept = Kept(2.0)
     kept.claim(1, spent=0.4312, reserved=0.25, needs=0.6812)
