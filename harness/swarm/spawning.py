@@ -38,6 +38,7 @@ class Spawning:
 
     def stop(self, *args: Any, **options: Any) -> None:
         """Go no further, and stop those who are there."""
+        self._end_shape()
         self._end_ramp()
         self._stop(*args, **options)
 
@@ -45,3 +46,10 @@ class Spawning:
         if self._ramp and self._ramp is not gevent.getcurrent():
             self._ramp.kill()
             gevent.sleep(SENT)
+
+    def _end_shape(self) -> None:
+        # Locust leaves a shape alone whose test is still to begin.
+        shape = self._runner.shape_greenlet
+        if shape is not None and shape is not gevent.getcurrent():
+            shape.kill()
+            self._runner.shape_greenlet = self._runner.shape_last_tick = None

@@ -55,7 +55,9 @@ class WorkerStation(Station):
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._share: Share | None = None  # of the newest run
-        self._ending = RLock()
+        self._stopping = RLock()
+        self._stop_users = self.runner.stop
+        self.runner.stop = self._stop
         self._leaving = False
         self._heard = time.monotonic()  # of the master
         self._master_lost = False
@@ -179,12 +181,13 @@ class WorkerStation(Station):
             ramp=open_ramp(setup, share.counting.tally),
         )
 
+    def _stop(self) -> None:
+        """In place of Locust's: a signal and the master's word come together, the second waits."""
+        with self._stopping:
+            self._stop_users()
+
     def end(self) -> None:
         """All users have ended: report at once, Locust's next report may come too late."""
-        with self._ending:  # Ctrl-C and the master's word come together: the second waits
-            self._end()
-
-    def _end(self) -> None:
         # Else Locust sleeps as long once more before it tells the master that it is ready.
         self.environment.stop_timeout = 0
         share = self._share

@@ -81,6 +81,21 @@ def test_a_shape_waits_as_others_do(runner):
     assert runner.said[-1] == "at 9"
 
 
+def test_a_shape_that_waits_for_its_test_to_begin_is_over_when_that_is_stopped(runner):
+    def tick():
+        runner.start(9, 1.0)
+        runner.start(10, 1.0)
+
+    shape = runner.shape_greenlet = runner.greenlet.spawn(tick)
+    gevent.sleep(0.01)
+
+    runner.stop()
+
+    assert shape.dead
+    assert runner.shape_greenlet is None
+    assert runner.said == ["to 9 by 1.0", "stop True"]
+
+
 def test_what_goes_wrong_on_the_way_is_told_to_who_asked(runner):
     def fail(users, rate):
         raise ValueError("no rate")
