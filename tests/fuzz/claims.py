@@ -59,16 +59,17 @@ def sessions_add_up(facts):
             yield f"{session.audio_received_s} s received, {received} s in turns"
         if session.stale_audio_s > session.audio_received_s + 1e-6:
             yield f"{session.stale_audio_s} s stale of {session.audio_received_s} s"
-        if wire is None or facts.garbled:
+        if wire is None or facts.mangled:
             continue
         yield from _session_totals(facts, session, wire)
 
 
 def _session_totals(facts, session, wire):
-    usage, audio, errors = None, 0, Counter()
+    usage, audio, errors, done = None, 0, Counter(), set()
     for each in wire.delivered:
         match each.type:
-            case "response.done":
+            case "response.done" if each.response_id not in done:
+                done.add(each.response_id)
                 usage = merge_usage(usage, each.fields["response"].get("usage"))
             case "conversation.item.input_audio_transcription.completed":
                 usage = merge_usage(usage, {"transcription": each.fields["usage"]})
@@ -198,14 +199,55 @@ def every_response_is_counted_once(facts):
         if n != 1:
             yield f"{name} {n} times"
     ours = {name for _, name in count}
-    if facts.garbled:
+    if facts.mangled:
         return
-    if foreign := ours - {name for name, t in facts.truth.items() if t.created_out}:
+    created = {name for name, truth in facts.truth.items() if truth.created_out}
+    if (foreign := ours - created) and "drop" not in facts.faults:
         yield f"never created: {sorted(foreign)}"
     for wire in facts.played.wires:
         told = {each.response_id for each in wire.delivered if each.type == "response.created"}
         if missing := told - ours:
             yield f"not recorded: {sorted(missing)}"
+
+
+def what_was_sent_is_true(facts):
+    """Frames sent, and when the caller's voice ended: by what was written."""
+    frame = facts.workload.frame_ms / 1000
+    for told in facts.ends:
+        wire = facts.wire_of.get(told.record.session)
+        if wire is not None:
+            frames = sum(name == "input_audio_buffer.append" for _, name, _, _ in wire.written)
+            if abs(told.record.audio_sent_s - frames * frame) > 1e-6:
+                yield f"{told.record.audio_sent_s} s sent, not {frames * frame}"
+    for turn in facts.turns:
+        end, commit = turn.marks.get("speech_end"), turn.marks.get("commit")
+        if end is None:
+            continue
+        tail, length = facts.spoken(turn)
+        if commit is not None and commit - end != tail:
+            yield f"turn {turn.turn}: voice ended {commit - end} ns before the commit, not {tail}"
+        began = turn.due_at - facts.workload.frame_ms * 1_000_000
+        late = end - (began + length - tail)
+        if not 0 <= late <= facts.slack:
+            yield f"turn {turn.turn}: its voice ended {late} ns late"
+
+
+def interruptions_are_true(facts):
+    for turn in facts.turns:
+        wire = facts.wire_of.get(turn.session)
+        cut_in, cancel = turn.marks.get("barge_in"), turn.marks.get("cancel")
+        if wire is None:
+            continue
+        cancels = {at for at, name, _, _ in wire.written if name == "response.cancel"}
+        if cancel is not None and cancel not in cancels:
+            yield f"turn {turn.turn}: no response.cancel was written at {cancel}"
+        if (cut_in is not None) != (Flag.INTERRUPTED in turn.flags):
+            yield f"turn {turn.turn}: barge_in {cut_in}, {turn.flags}"
+        if cut_in is None:
+            continue
+        stopped = turn.marks.get("playback_end")
+        if stopped is not None and stopped > cut_in:
+            yield f"turn {turn.turn}: heard {stopped - cut_in} ns after it was talked over"
 
 
 # Of cases whose messages arrived as they were.
@@ -214,6 +256,17 @@ def every_response_is_counted_once(facts):
 def clean(claim):
     def claimed(facts):
         if not facts.garbled:
+            yield from claim(facts)
+
+    claimed.__name__ = claim.__name__
+    return claimed
+
+
+def readable(claim):
+    """Of cases whose messages may have got lost, or come twice or late."""
+
+    def claimed(facts):
+        if not facts.mangled:
             yield from claim(facts)
 
     claimed.__name__ = claim.__name__
@@ -259,7 +312,7 @@ def _mark(turn, name, messages):
         yield f"turn {turn.turn}: {name} {at - message.came_at} ns late, uncertain by {slack}"
 
 
-@clean
+@readable
 def audio_and_usage_are_true(facts):
     for turn in facts.turns:
         audio = sum(
@@ -269,7 +322,7 @@ def audio_and_usage_are_true(facts):
         if abs(turn.audio_received_s - audio / NS) > 1e-6:
             yield f"turn {turn.turn}: {turn.audio_received_s} s of audio, not {audio / NS}"
         usage = None
-        for each in facts.of(turn, "response.done"):
+        for each in {each.response_id: each for each in facts.of(turn, "response.done")}.values():
             usage = merge_usage(usage, each.fields["response"].get("usage"))
         ours = {k: v for k, v in (turn.usage or {}).items() if k != "transcription"} or None
         if ours != usage:
@@ -370,7 +423,7 @@ def timeouts_are_true(facts):
                 yield f"turn {turn.turn} ({turn.outcome}): {came}, no timeout"
 
 
-@clean
+@readable
 def tools_are_true(facts):
     for turn in facts.turns:
         called = {}
@@ -459,6 +512,8 @@ CLAIMS = (
     no_more_is_heard_than_came,
     tapes_tell_the_same,
     every_response_is_counted_once,
+    what_was_sent_is_true,
+    interruptions_are_true,
     marks_are_true,
     audio_and_usage_are_true,
     outcomes_are_true,
