@@ -46,6 +46,7 @@ class Link:
         self._recvmsg = socket.recvmsg
         self._send = socket.send
         self._outbox = bytearray()
+        self._came_at = 0  # what was read last, ns
         self._writable = gevent.get_hub().loop.io(self.fd, WRITE)
         socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         with contextlib.suppress(OSError):  # elsewhere, a message came when it was read
@@ -75,8 +76,10 @@ class Link:
             seconds, nanoseconds = _timespec(ancillary[0][2])
             age -= seconds * 1_000_000_000 + nanoseconds
             if 0 <= age < OLDEST_NS:
-                return data, now - age
-        return data, now
+                now -= age
+        # The rest of what has one stamp: its age is measured anew, and differs by a little.
+        at = self._came_at = max(self._came_at, now)
+        return data, at
 
     def write(self, data: bytes) -> None:
         """Send, or queue what the kernel does not take; errors are kept in ``write_error``."""

@@ -202,7 +202,7 @@ def every_response_is_counted_once(facts):
     if facts.mangled:
         return
     created = {name for name, truth in facts.truth.items() if truth.created_out}
-    if (foreign := ours - created) and "drop" not in facts.faults:
+    if (foreign := ours - created) and not facts.faults & {"drop", "delay"}:
         yield f"never created: {sorted(foreign)}"
     for wire in facts.played.wires:
         told = {each.response_id for each in wire.delivered if each.type == "response.created"}
