@@ -33,9 +33,9 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     turns, sessions = summary["turns"], summary["sessions"]
     table.add_row("turns", f"{words.count(turns)}, {words.count(failed_turns)} failed")
     open_ended = summary["sessions_without_end"]
-    unknown = f", {words.count(open_ended)} whose end is not recorded" if open_ended else ""
-    failed = f"{words.count(failed_sessions)} failed{unknown}"
-    table.add_row("sessions", f"{words.count(sessions)}, {failed}")
+    unknown = f"{words.count(open_ended)} whose end is not recorded" if open_ended else ""
+    failed = f"{words.count(failed_sessions)} failed"
+    table.add_row("sessions", f"{words.count(sessions)}, {failed}", unknown)
     for name in ("errors", "timeouts"):
         if found := summary[name]:
             table.add_row(name, words.count(sum(found.values())), _most(found))
