@@ -108,7 +108,8 @@ class ToolCalls(Attribution):
     def _complete_item(self, track: Track, item: Item, at: int, uncertainty: int) -> bool:
         """An item is done: a call is complete, and perhaps run; or asks to be approved."""
         asks = item.type == REQUEST and self._request(item)
-        if item.type not in _CALLS or not _matters(track):
+        broken_off = item.status == "incomplete"  # with its response, in mid-argument
+        if item.type not in _CALLS or broken_off or not _matters(track):
             return asks
         call = self._call(track, item)
         if call is None:

@@ -661,6 +661,24 @@ def test_a_greeting_asked_for_during_a_tool_call_waits_until_that_is_answered(mo
     assert {booked.outcome, greeted.outcome} == {Outcome.COMPLETED}
 
 
+def test_a_tool_call_that_is_broken_off_with_its_response_is_not_answered(monkeypatch):
+    line = Line(monkeypatch, tools=[double])
+    begun = {"id": "item_1", "type": "function_call", "name": "double", "call_id": "c1"}
+    cut = {**begun, "arguments": '{"n"', "status": "incomplete"}
+    line.answer(
+        [
+            ga.response_created(),
+            ga.item_added(item="item_1", **begun),
+            ga.item_done(item="item_1", **cut),
+            failed("server_error"),
+        ]
+    )
+    turn, _ = quiet(line)
+
+    assert (turn.outcome, turn.code) == (Outcome.FAILED, "server_error")
+    assert outputs(line) == []
+
+
 def test_an_answer_nobody_asked_for_was_not_written_by_what_its_tools_led_to(monkeypatch):
     line = Line(monkeypatch, tools=[double])
     line.answer(ga.answer("resp_2"))

@@ -333,22 +333,23 @@ def audio_and_usage_are_true(facts):
 def outcomes_are_true(facts):
     for turn in facts.turns:
         done = facts.of(turn, "response.done")
-        status = done[-1].fields["response"]["status"] if done else None
+        statuses = [each.fields["response"]["status"] for each in done] or [None]
         truth = facts.truth.get(turn.response_ids[-1]) if turn.response_ids else None
         yield from (
             f"turn {turn.turn}: {turn.outcome}, {what}"
-            for what in _wrong_outcome(facts, turn, status, truth)
+            for what in _wrong_outcome(facts, turn, statuses, truth)
         )
 
 
-def _wrong_outcome(facts, turn, status, truth):
+def _wrong_outcome(facts, turn, statuses, truth):
     if ODD & set(turn.flags):
         return
+    status = statuses[-1]
     cut_in = turn.marks.get("barge_in") is not None
     match turn.outcome:
         case Outcome.COMPLETED:
-            if status != "completed":
-                yield f"status {status}"
+            if set(statuses) != {"completed"}:
+                yield f"statuses {statuses}"
             if truth is not None and {"fail", "stop", "no-answer"} & {
                 fault.partition(":")[0] for fault in truth.faults
             }:
@@ -431,6 +432,8 @@ def tools_are_true(facts):
             turn, "response.function_call_arguments.done", "response.output_item.done"
         ):
             item = each.fields.get("item", each.fields)
+            if item.get("status") == "incomplete":
+                continue
             if item.get("type") == "mcp_call":
                 called[item["id"]] = item["name"]
             elif item.get("call_id") and item.get("type") in (
