@@ -37,7 +37,14 @@ class LocalStation(FrontStation):
     def prepare(self) -> None:
         """Check what can be checked, and open what serves."""
         count_leavers_as_gone(self.runner)
+        self._stop_users, self.runner.stop = self.runner.stop, self._stop
         super().prepare()
+
+    def _stop(self) -> None:
+        """In place of Locust's, which leaves a test alone that is still to begin."""
+        if self.beginning:
+            self.runner.spawning_greenlet.kill()
+        self._stop_users()
 
     def begin_crowd(self, recording: Recording, setup: Setup) -> None:
         """Let users of the run begin."""

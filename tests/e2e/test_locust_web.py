@@ -63,6 +63,21 @@ def test_a_test_started_while_another_still_hears_answers_out_waits_for_its_repo
     assert {turn["run"] for turn in locust.lines("turns")} == {locust.run.resolve().name}
 
 
+def test_a_test_stopped_while_it_waits_for_the_report_before_does_not_begin(web_ui):
+    locust = web_ui.locust
+    web_ui.post("/swarm", **web_ui.form() | SHORT)
+    locust.wait_for_turns(1)
+    web_ui.post("/stop")
+    web_ui.post("/swarm", **web_ui.form() | SHORT)
+    wait_until(lambda: web_ui.state() == "spawning", 20)
+    assert not (locust.run / "summary.json").exists()
+    web_ui.post("/stop")
+
+    wait_until((locust.run / "summary.json").exists, 40, lambda: locust.text)
+    wait_until(lambda: web_ui.state() == "stopped", 20)
+    assert len(list(locust.folder.glob("runs/2*"))) == 1
+
+
 def test_a_wrong_value_of_any_field_is_told_in_the_ui_and_nothing_starts(web_ui):
     form = web_ui.form()
     # In the order of the table: what belongs together stands together.
