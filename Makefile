@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Tests start hundreds of processes: bytecode is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test soak-kill check format bench dashboards k8s lock clean
+.PHONY: help demo test soak-kill fuzz check format bench dashboards k8s lock clean
 .DEFAULT_GOAL := help
 
 help: ## what one can do
@@ -45,6 +45,9 @@ soak-kill: .venv/ready ## whoever is killed, nothing is lost: ten times in a row
 	@for n in 1 2 3 4 5 6 7 8 9 10; do \
 		echo "soak-kill $$n"; $(BIN)/python -m pytest -q -n 2 -m kill || exit 1; \
 	done
+
+fuzz: .venv/ready ## thousands of random calls on a clock of their own, held against the truth
+	@PYTHONPATH=tests nice $(BIN)/python -m fuzz --cases 5000
 
 check: .venv/ready ## the fast part, before every commit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
