@@ -47,7 +47,7 @@ def open_at(steps: pd.DataFrame, t: np.ndarray) -> np.ndarray:
     return counts[np.searchsorted(steps["t"].to_numpy(), t, side="right")]
 
 
-def concurrency_of(run: Run) -> "pd.Series[float]":
+def concurrency_of(run: Run) -> "pd.Series[int]":
     """How many sessions the swarm had open when each turn began."""
     t = run.turns["t"]
-    return pd.Series(open_at(open_sessions(run), t.to_numpy()), t.index, dtype=float)
+    return pd.Series(open_at(open_sessions(run), t.to_numpy()), t.index, dtype=np.int32)

@@ -53,7 +53,7 @@ def interruptions(run: Run) -> dict[str, Any]:
     }
 
 
-def rate_limits(run: Run, concurrency: "pd.Series[float]") -> dict[str, Any]:
+def rate_limits(run: Run, concurrency: "pd.Series[int]") -> dict[str, Any]:
     """How often the endpoint said that it was too much, and from when on; ``None``: never."""
     limited = run.turns["outcome"] == Outcome.RATE_LIMITED.value
     turns = run.turns.loc[limited, ["t"]].sort_values("t")

@@ -57,7 +57,7 @@ class Hinge(msgspec.Struct, frozen=True):
         return found
 
 
-def findings(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any]]:
+def findings(run: Run, concurrency: "pd.Series[int]") -> list[dict[str, Any]]:
     """
     What the run shows beyond doubt, each with its interval at 95 %, resampled by call.
 
@@ -66,22 +66,33 @@ def findings(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any]]:
         concurrency: Open sessions when each turn began.
 
     """
-    asked = (run.turns["kind"] == Kind.SPEECH.value) & ~run.turns["censored"]
-    turns = run.turns[["ttfa", "session_age_s"]].assign(
-        unit=call_units(run.turns), load=concurrency
-    )
-    asked &= turns["ttfa"].notna()
-    # Where a tool is called, the endpoint is asked twice before it says anything.
-    plain = asked & ~run.turns["has_tools"]
-    turns = turns[plain if plain.sum() >= FEWEST_TURNS else asked]
+    turns = _asked(run, concurrency)
     if len(turns) < FEWEST_TURNS or turns["unit"].nunique() < FEWEST_UNITS:
         return []
-    turns["wait"] = turns["ttfa"].clip(upper=float(turns["ttfa"].quantile(OUTLIERS)))
     drift = _drift(turns)
     if drift is not None:
         # Sessions that grow old together are many together: what age explains is not the load's.
         turns["wait"] -= drift["per_minute"] * turns["session_age_s"] / 60
     return [finding for finding in (_knee(turns), drift) if finding is not None]
+
+
+def _asked(run: Run, concurrency: "pd.Series[int]") -> pd.DataFrame:
+    """Of each turn that was asked for and answered its unit, load, age and wait, in seconds."""
+    ttfa = run.turns["ttfa"]
+    asked = (run.turns["kind"] == Kind.SPEECH.value) & ~run.turns["censored"] & ttfa.notna()
+    # Where a tool is called, the endpoint is asked twice before it says anything.
+    plain = asked & ~run.turns["has_tools"]
+    chosen = (plain if plain.sum() >= FEWEST_TURNS else asked).to_numpy()
+    wait = ttfa.to_numpy()[chosen]
+    return pd.DataFrame(
+        {
+            "unit": call_units(run.turns)[chosen],
+            "load": concurrency.to_numpy()[chosen],
+            "session_age_s": run.turns["session_age_s"].to_numpy()[chosen],
+            "wait": np.minimum(wait, np.quantile(wait, OUTLIERS)) if len(wait) else wait,
+        },
+        copy=False,
+    )
 
 
 def _knee(turns: pd.DataFrame) -> dict[str, Any] | None:

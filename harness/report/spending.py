@@ -16,6 +16,7 @@ from harness.report.units import CALL
 
 __all__ = ["cost_of", "spending"]
 
+AT_ONCE = 1_000_000  # turns looked up
 GOOD = [Outcome.COMPLETED.value, Outcome.CANCELLED.value]
 
 
@@ -43,12 +44,12 @@ def _of_open_sessions(run: Run) -> np.ndarray:
     found = np.zeros(len(run.turns), dtype=bool)
     unended = run.sessions.loc[~run.sessions["ended"], [*CALL, "t"]].astype({"worker": object})
     rows = np.flatnonzero(run.turns["worker"].isin(unended["worker"].unique()))
-    if len(rows):
-        # A call has one session after the other: one without end is its last.
-        begun = unended.groupby(CALL)["t"].max()
-        calls = run.turns[CALL].iloc[rows].astype({"worker": object})
-        begun = begun.reindex(pd.MultiIndex.from_frame(calls))
-        found[rows] = run.turns["t"].to_numpy()[rows] >= begun.to_numpy()
+    # A call has one session after the other: one without end is its last.
+    begun = unended.groupby(CALL)["t"].max()
+    calls, t = run.turns[CALL], run.turns["t"].to_numpy()
+    for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+        asked = pd.MultiIndex.from_frame(calls.iloc[some].astype({"worker": object}))
+        found[some] = t[some] >= begun.reindex(asked).to_numpy()
     return found
 
 

@@ -46,7 +46,7 @@ class _Record(msgspec.Struct):
     transcript: str = ""
 
 
-def worst_turns(run: Run, concurrency: "pd.Series[float]") -> list[dict[str, Any]]:
+def worst_turns(run: Run, concurrency: "pd.Series[int]") -> list[dict[str, Any]]:
     """
     The slowest answered turns, then one of each kind of unanswered ones.
 
