@@ -81,7 +81,7 @@ class Table:
         return coded
 
     def _whole(self, name: str) -> Any:
-        column = self._columns[name].values
+        column = self._columns[name].whole()
         if name not in self._codes:
             return column
         known = pd.Index(list(self._codes[name]), dtype="str")
@@ -95,10 +95,10 @@ class _Growing:
         self._room = np.empty(0, dtype)
         self._used = 0
 
-    @property
-    def values(self) -> np.ndarray:
-        filled: np.ndarray = self._room[: self._used]
-        return filled
+    def whole(self) -> np.ndarray:
+        """What was filled, without the room to grow."""
+        self._room.resize(self._used, refcheck=False)
+        return self._room
 
     def widen(self, dtype: "np.dtype[Any]") -> None:
         self._room = self._room.astype(dtype, copy=False)

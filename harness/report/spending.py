@@ -12,11 +12,10 @@ from harness.records import Outcome
 from harness.report.concurrency import open_spans
 from harness.report.load import FILES, Run
 from harness.report.sessions import TOKEN_COLUMNS
-from harness.report.units import CALL
+from harness.report.units import AT_ONCE, CALL
 
 __all__ = ["cost_of", "spending"]
 
-AT_ONCE = 1_000_000  # turns looked up
 GOOD = [Outcome.COMPLETED.value, Outcome.CANCELLED.value]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from harness.percentiles import percentile_too_thin
 from harness.records import Health, LagHistogram
 from harness.report.load import Run
+from harness.report.units import AT_ONCE, CALL
 from harness.verdict import Facts, Level, reach_verdict
 
 __all__ = ["SLICE_S", "run_facts", "slice_verdicts", "worker_health"]
@@ -52,13 +53,18 @@ def _merged(histograms: Iterable[LagHistogram]) -> LagHistogram:
 
 def _lost_turns(run: Run) -> int:
     """Turns that sessions ended with, but that stand in no line; damaged lines were not lost."""
-    call = ["worker", "caller", "call"]
     counted = run.sessions["ended"] & ~run.sessions["worker"].isin(_lost_workers(run))
-    ended = run.sessions.loc[counted, [*call, "turns"]].astype({"worker": object})
-    said = ended.groupby(call)["turns"].sum()
-    recorded = run.turns[call].astype({"worker": object}).groupby(call).size()
+    said = _by_call(run.sessions.loc[counted, [*CALL, "turns"]])["turns"].sum()
+    calls = run.turns[CALL]
+    starts = range(0, max(1, len(calls)), AT_ONCE)
+    parts = [_by_call(calls.iloc[start : start + AT_ONCE]).size() for start in starts]
+    recorded = pd.concat(parts).groupby(level=CALL).sum()
     missing = said.sub(recorded.reindex(said.index, fill_value=0)).clip(lower=0).sum()
     return max(0, int(missing) - run.damaged["turns.jsonl"])
+
+
+def _by_call(records: pd.DataFrame) -> Any:
+    return records.astype({"worker": object}).groupby(CALL)
 
 
 def _lost_workers(run: Run) -> list[str]:

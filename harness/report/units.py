@@ -7,9 +7,22 @@ import pandas as pd
 from harness.report.concurrency import concurrency_of
 from harness.report.load import Run
 
-__all__ = ["CALL", "MOST_UNITS", "Units", "call_units", "join_units", "load_varies", "units_of"]
+__all__ = [
+    "AT_ONCE",
+    "CALL",
+    "MOST_UNITS",
+    "Units",
+    "call_units",
+    "join_units",
+    "load_varies",
+    "units_of",
+]
 
 CALL = ["worker", "caller", "call"]
+
+AT_ONCE = 1_000_000
+"""Turns whose calls are looked up together: for that each takes many times what it is kept in."""
+
 MOST_UNITS = 1000  # more are joined at random: the spread between joined ones tells the same
 BLOCKS = 50
 VARIED = 0.5  # between the tenth and the ninetieth percentile, as a share of the median
