@@ -108,8 +108,9 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True):
         return f"{part} / {self._sum(metric, by, self.series(metric, '_count'))}"
 
     def most_while(self, name: str, condition: str) -> str:
-        """The largest value of a gauge while a condition held, over the time shown."""
-        return f"max_over_time(({self.now(name)} and {condition})[$__range:$__interval])"
+        """The largest value of a gauge while a condition held, over the time shown; 0: never."""
+        value = self.now(name)
+        return f"max_over_time(({value} and {condition} or 0 * {value})[$__range:$__interval])"
 
     def series(self, metric: Metric, part: str = "", /, **matchers: str) -> str:
         """

@@ -1,6 +1,7 @@
 """The records of a run: what one turn, one session and one second of a worker leave behind."""
 
 from bisect import bisect_left
+from collections.abc import MutableSequence
 from enum import StrEnum
 from typing import Any
 
@@ -298,7 +299,8 @@ class LagHistogram(msgspec.Struct, kw_only=True):
     count: int = 0
     sum: float = 0.0  # seconds
     max: float = 0.0  # seconds
-    buckets: list[int] = msgspec.field(default_factory=_no_lags)  # not cumulative; the last is +Inf
+    # Not cumulative; the last is +Inf.
+    buckets: MutableSequence[int] = msgspec.field(default_factory=_no_lags)
 
     def add(self, seconds: float) -> None:
         """Count one lag."""

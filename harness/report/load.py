@@ -1,5 +1,6 @@
 """A run directory read into frames, as far as it goes: files may be missing, lines damaged."""
 
+import sys
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     # count some that were recorded meanwhile, and they would be held for lost.
     sessions = session_frame(session_lines.chunks(), seconds)
     turns, gaps, tools = _read_turns(turn_lines, seconds)
-    health = [row for rows in health_lines.chunks() for row in rows]
+    health = [_packed(row) for rows in health_lines.chunks() for row in rows]
 
     clocks = Clocks(meta.get("anchors") or {})
     unanchored = clocks.assume(_first_instants(turns, sessions, health))
@@ -173,6 +174,14 @@ def _read_turns(
         tools.extend(tool_columns(rows))
         gaps.extend(gap for row in rows for gap in row.gaps)
     return turns.frame(), np.asarray(gaps), tools.frame()
+
+
+def _packed(line: Health) -> Health:
+    """The same in half the room: a long run has hundreds of thousands of such lines."""
+    line.run, line.worker = sys.intern(line.run), sys.intern(line.worker)
+    for lags in (line.frame_lateness, line.hub_lag, line.read_lag):
+        lags.buckets = array("q", lags.buckets)
+    return line
 
 
 def _first_instants(

@@ -48,7 +48,8 @@ def test_what_was_is_asked_as_what_is():
 
 def test_the_most_while_something_held_is_looked_for_in_the_time_shown():
     assert ASK.most_while("users", "up > 0") == (
-        'max_over_time((sum(realtime_users{job=~"$job"}) and up > 0)[$__range:$__interval])'
+        'max_over_time((sum(realtime_users{job=~"$job"}) and up > 0 '
+        'or 0 * sum(realtime_users{job=~"$job"}))[$__range:$__interval])'
     )
 
 
