@@ -24,10 +24,7 @@ RATE = 24_000
 SHIPPED = load_corpus()
 FORMATS = [PCM16, PCMU, PCMA, AudioFormat("pcm16", 16_000, 2)]
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

@@ -12,10 +12,7 @@ from harness.utterances import CorpusError, utterance_from_chunk, utterance_from
 
 SHIPPED = load_corpus()
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
