@@ -9,6 +9,7 @@ remains of the run would have to be of another kind. A mean or a rate is never g
 
 from collections.abc import Sequence
 from typing import Protocol
+from zlib import crc32
 
 import msgspec
 
@@ -85,7 +86,7 @@ class _ShareWatch:
         self._share, self._test = share, ShareTest(share.limit, error=ERROR, strict=True)
 
     def add(self, record: Turn | Session, at: float) -> None:
-        call = hash((record.worker, record.caller, record.call)) % GROUPS
+        call = crc32(f"{record.worker}/{record.caller}/{record.call}".encode()) % GROUPS
         for bad in self._share.judge(record):
             self._test.add(bad, call, int(at / SPAN))
 

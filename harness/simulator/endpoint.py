@@ -92,9 +92,10 @@ class Endpoint:
 
     def rng(self, session: int, what: int | str) -> random.Random:
         """
-        The randomness of a response, by its number, or of an item, by its id.
+        The randomness of a response, by its number, or of anything else, by its name.
 
-        The same for the same seed, whatever else goes on.
+        The same for the same seed, whatever else goes on: ids are no part of either, for they
+        are new in each process.
         """
         return random.Random(f"{self.settings.seed}/{session}/{what}")
 

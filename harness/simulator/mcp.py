@@ -47,6 +47,7 @@ class McpServers:
         """Labels of those whose tools are known."""
         self._waiting: dict[str, McpCall] = {}  # for approval, by the request's id
         self._verdicts: dict[str, bool] = {}  # likewise
+        self._asked = 0  # how often
 
     def meet(self, tools: Iterable[dict[str, Any]], at: int) -> None:
         """Import the tools of the servers among ``tools`` that are new."""
@@ -90,7 +91,7 @@ class McpServers:
         before = self._shared.conversation.add(item)
         yield event("conversation.item.added", previous_item_id=before, item=item.wire)
         yield event("mcp_list_tools.in_progress", item_id=item.id)
-        took, fails = self._drawn(item.id)
+        took, fails = self._drawn()
         yield at + took
         if fails:
             yield event("mcp_list_tools.failed", item_id=item.id)
@@ -107,7 +108,7 @@ class McpServers:
         event, item = self._shared.messages.event, call.item
         where = {"item_id": item.id, "output_index": call.output_index}
         yield event("response.mcp_call.in_progress", **where)
-        took, fails = self._drawn(item.id)
+        took, fails = self._drawn()
         yield at + took
         if fails:
             item.wire["error"] = _FAILED
@@ -124,9 +125,10 @@ class McpServers:
             "conversation.item.done", previous_item_id=before, item=item.wire
         )
 
-    def _drawn(self, item_id: str) -> tuple[int, bool]:
-        """How long a server takes, ns, and whether it fails."""
+    def _drawn(self) -> tuple[int, bool]:
+        """How long a server takes for what it is asked next, ns, and whether it fails."""
         settings = self._shared.endpoint.settings
-        rng = self._shared.endpoint.rng(self._shared.ordinal, item_id)
+        self._asked += 1
+        rng = self._shared.endpoint.rng(self._shared.ordinal, f"mcp/{self._asked}")
         fails = rng.random() < settings.mcp_failure_rate
         return round(settings.mcp_delay.sample(rng) * 1e9), fails

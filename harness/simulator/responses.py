@@ -174,7 +174,7 @@ class Responses:
             self._shared.endpoint.totals.struck(fault.label)
         self._truths[request.id] = truth
         response = Response(request, truth, self._shared.messages)
-        entry = self._shared.agenda.follow(self._made(response, fault), at)
+        entry = self._shared.agenda.follow(self._made(response, fault, self._count), at)
         self._running[request.id] = (response, entry)
 
     def _request(
@@ -211,14 +211,15 @@ class Responses:
             new_item_id=shared.new_item_id,
         )
 
-    def _made(self, response: Response, fault: Fault | None) -> Script:
+    def _made(self, response: Response, fault: Fault | None, ordinal: int) -> Script:
         """A response's script, and what comes after it."""
+        shared = self._shared
         if fault is None:
             yield from response.script()
         else:
-            rng = self._shared.endpoint.faults.rng("course", response.request.id)
+            rng = shared.endpoint.faults.rng("course", shared.ordinal, ordinal)
             yield from struck(fault, response, rng)
-            self._shared.endpoint.capacity.release(response.request.slot)
+            shared.endpoint.capacity.release(response.request.slot)
         _, entry = self._running.pop(response.request.id)
         if response.truth.status == "completed":
             for call in response.mcp_calls:

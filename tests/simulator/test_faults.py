@@ -211,6 +211,18 @@ def test_an_answer_may_end_with_the_connection(code):
     assert not of("response.done", caller.heard)
 
 
+def test_where_it_ends_follows_from_the_seed_not_from_ids():
+    def points(name):
+        for seed in range(10):
+            how = settings(answer="1s", faults=["disconnect=1"], seed=seed)
+            endpoint = Endpoint(how, lambda truth: None, name)
+            caller = Dialogue(endpoint=endpoint, configure={})
+            caller.say()
+            yield len(of(DELTA, caller.wait(20_000)))
+
+    assert list(points("one")) == list(points("other"))
+
+
 def test_it_may_do_so_at_any_point():
     points = {len(of(DELTA, answered("disconnect", seed=seed).heard)) for seed in range(60)}
 

@@ -3,7 +3,9 @@
 import json
 
 import pytest
-from dialogue import Dialogue, error_of, of, types
+from dialogue import Dialogue, error_of, of, settings, types
+
+from harness.simulator.endpoint import Endpoint
 
 DOCS = {
     "type": "mcp",
@@ -95,6 +97,18 @@ def test_a_server_that_fails_has_no_tools():
     assert of("mcp_list_tools.failed", caller.heard)
     assert not of("mcp_list_tools.completed", caller.heard)
     assert not calls(asked(caller))
+
+
+def test_which_servers_fail_follows_from_the_seed_not_from_ids():
+    def failed(name):
+        endpoint = Endpoint(settings(mcp_failure_rate=0.5), lambda truth: None, name)
+        for _ in range(10):
+            caller = Dialogue(endpoint=endpoint, configure={"tools": [DOCS]})
+            yield len(of("mcp_list_tools.failed", caller.wait(1000)))
+
+    one = list(failed("one"))
+    assert one == list(failed("other"))
+    assert set(one) == {0, 1}
 
 
 def test_a_tool_is_called_and_run_and_waits_for_the_client_to_go_on():
