@@ -85,8 +85,7 @@ class Locust(Running):
 
     def lines(self, name):
         path = self.run / f"{name}.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return whole_lines(path) if path.exists() else []
 
     def read(self, name):
         return json.loads((self.run / name).read_text())
@@ -102,10 +101,16 @@ class Locust(Running):
         return {name for turn in self.lines("turns") for name in turn["response_ids"]}
 
 
+def whole_lines(path):
+    """The lines of JSON in a file; one that is still being written is none yet."""
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
 def truth_lines(path):
     """What a simulator logged, once it has ended: its responses, and its totals."""
-    wait_until(lambda: '{"totals"' in path.read_text(), 20)
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    wait_until(lambda: "totals" in (whole_lines(path) or [{}])[-1], 20)
+    lines = whole_lines(path)
     return [line for line in lines if "response_id" in line], lines[-1]["totals"]
 
 

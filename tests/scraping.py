@@ -11,23 +11,16 @@ import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from socket import AF_INET, socket
 
 import yaml
+from ports import free_port
 
-__all__ = ["RULES", "Prometheus", "boards", "free_port", "panel_queries", "panels"]
+__all__ = ["RULES", "Prometheus", "boards", "panel_queries", "panels"]
 
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "dashboards" / "prometheus" / "rules.yml"
 
 _STARTS_WITHIN = 60.0  # seconds, on a busy machine
-
-
-def free_port():
-    """A port of the loopback address on which nobody listens now."""
-    with socket(AF_INET) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def boards():

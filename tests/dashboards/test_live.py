@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import promql_parser
 import pytest
 from locusts import Locust, Running, wait_until
-from scraping import Prometheus, free_port, panel_queries
+from ports import free_port
+from scraping import Prometheus, panel_queries
 
 from dashboards.variables import filled
 from harness.metrics import LATENCY_BUCKETS

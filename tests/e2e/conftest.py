@@ -1,8 +1,8 @@
 import shutil
-import socket
 import sys
 import urllib.error
 
+import ports
 import pytest
 from locusts import ROOT, Locust, Running, wait_until
 from webui import WebUI
@@ -42,9 +42,8 @@ def simulator(tmp_path):
 
 @pytest.fixture
 def free_port():
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
+    """A port on which nobody listens, nor on its neighbours."""
+    return ports.free_port()
 
 
 @pytest.fixture

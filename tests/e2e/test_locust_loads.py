@@ -1,14 +1,13 @@
 """Loads over processes that come and go: each call of a schedule is made once, whoever is lost."""
 
-import json
 import signal
 from collections import Counter
 from contextlib import ExitStack
 from itertools import islice
 
 import pytest
-from locusts import LOCUSTFILE, Locust, ahead, wait_until
-from scraping import free_port
+from locusts import LOCUSTFILE, Locust, ahead, truth_lines, wait_until
+from ports import free_port
 
 from harness.arrivals import schedule
 from harness.loads import parse_load
@@ -19,12 +18,6 @@ S = 1_000_000_000
 QUICK = ("--corpus", "say", "--listen", "done", "--pause", "50ms")
 QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
 OPEN, STEPS = (LOCUSTFILE.with_name(f"{name}.py") for name in ("open_arrivals", "steps"))
-
-
-def totals(truth):
-    """What the simulator counted, once it has ended."""
-    wait_until(lambda: '{"totals"' in truth.read_text(), 20)
-    return json.loads(truth.read_text().splitlines()[-1])["totals"]
 
 
 def begun(locust):
@@ -59,7 +52,7 @@ def test_workers_that_are_lost_and_that_join_leave_no_call_of_the_schedule_out(f
         # As the endpoint has it: each begun call is a session, but for what was on its way to the
         # master when the worker was killed, which another has begun once more.
         target.process.terminate()
-        assert 0 <= totals(target.truth)["sessions"] - told["begun"] <= 2
+        assert 0 <= truth_lines(target.truth)[1]["sessions"] - told["begun"] <= 2
         calls = list(islice(schedule(load.arrivals, load.call_length, 1), 100))
         assert set(made) <= {call.number for call in calls[: told["due"]]}
         anchors = {name: ahead(anchor) for name, anchor in run["anchors"].items()}

@@ -2,12 +2,12 @@
 
 import os
 import signal
-import socket
 import time
 import urllib.request
 
 import pytest
 from locusts import LOCUSTFILE, Locust, children, group, missed, truth, wait_until
+from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
 pytestmark = pytest.mark.e2e
@@ -22,11 +22,6 @@ def two_workers():
     """Two forked workers, on a port on which no other test's master listens."""
     port = free_port()
     return ("--processes", 2, "--master-bind-port", port, "--master-port", port)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def workers_of(locust):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from locusts import LOCUSTFILE, Locust, wait_until
-from scraping import free_port
+from ports import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,7 @@ import pytest
 from chromium import assert_whole, browser_page, needs_chromium
 from endpoint import running_simulator
 from locusts import LOCUSTFILE, ROOT, Locust, ahead
-from scraping import free_port
+from ports import free_port
 
 from harness.arrivals import schedule
 from harness.corpus import load_corpus

@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 from peers import listening, until
+from ports import free_port
 
 LOCUSTFILE = Path(__file__).with_name("transport_locustfile.py")
 
@@ -62,12 +62,6 @@ def locust(host, users, folder, *options):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def free_port():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return unused.getsockname()[1]
 
 
 def server_context(folder):
