@@ -17,21 +17,24 @@ LONG = ("--corpus", "say", "--turns", "50", "--stop-timeout", "12")
 ANSWERS = ("--answer", "60s", "--ttfa", "100ms")
 
 
-def calls(target, which="open_sessions"):
-    """How many the endpoint has now, or has had."""
+def calls(target):
+    """How many the endpoint has now, and has had."""
     host = urlsplit(target.url).netloc
     with urllib.request.urlopen(f"http://{host}/totals") as answer:
-        return json.load(answer)[which]
+        totals = json.load(answer)
+    return totals["open_sessions"], totals["sessions"]
 
 
-def watch(target, until):
-    """``(seconds, calls)``, again and again until there were so many calls one after the other."""
-    seen, left = [], list(until)
-    while left:
-        seen.append((time.monotonic(), calls(target)))
-        del left[: left[0] == seen[-1][1]]
+def watch(target, *, begun):
+    """``(seconds, calls)``, again and again until four go on, and ``begun`` or more have begun."""
+    seen, deadline = [], time.monotonic() + 60
+    while True:
+        now, had = calls(target)
+        seen.append((time.monotonic(), now))
+        if now == 4 and had >= begun:
+            return seen
+        assert time.monotonic() < deadline, seen[-1]
         time.sleep(0.05)
-    return seen
 
 
 def test_a_worker_that_is_cut_off_hangs_up_before_others_have_its_users(
@@ -45,9 +48,9 @@ def test_a_worker_that_is_cut_off_hangs_up_before_others_have_its_users(
         elsewhere.mkdir()
         (elsewhere / "say").symlink_to(folder / "say")
         with Locust(folder, *reach, free_port), Locust(elsewhere, *reach, cable.port) as far:
-            wait_until(lambda: calls(target) == 4, 60, lambda: master.text)
+            wait_until(lambda: calls(target)[0] == 4, 60, lambda: master.text)
             cable.cut()
-            seen = watch(target, until=[2, 4])  # who is cut off hangs up, others begin
+            seen = watch(target, begun=6)  # who is cut off hangs up, others begin
             assert far.wait(20) == 2, far.text
             master.process.terminate()
             master.wait()
@@ -76,12 +79,12 @@ def test_users_of_a_lost_worker_go_to_others_in_the_end_and_nobody_begins_anew(
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
     load = ("-u", 4, "-r", 0.5, "--host", target.url, *LONG, "--stop-timeout", 1)
     with Locust(folder, "--headless", *swarm, *load, locustfile=folder / "beats.py") as locust:
-        wait_until(lambda: calls(target) == 4, 40, lambda: locust.text)
+        wait_until(lambda: calls(target)[0] == 4, 40, lambda: locust.text)
         forked = set(children(locust.process.pid)) & set(group(locust.process.pid))
-        before = calls(target, "sessions")
+        _, before = calls(target)
         os.kill(min(forked), signal.SIGKILL)
-        watch(target, until=[2, 4])
-        after = calls(target, "sessions")
+        watch(target, begun=before + 2)
+        _, after = calls(target)
         locust.process.terminate()
         locust.wait()
 

@@ -24,6 +24,11 @@ def two_workers():
     return ("--processes", 2, "--master-bind-port", port, "--master-port", port)
 
 
+def callers(locust, name):
+    """The numbers of those who are in its records."""
+    return {line["caller"] for line in locust.lines(name)}
+
+
 def workers_of(locust):
     """Process ids of the workers forked from a master."""
     return [pid for pid in children(locust.process.pid) if pid in group(locust.process.pid)]
@@ -31,8 +36,10 @@ def workers_of(locust):
 
 def test_forked_workers_leave_what_one_process_leaves(folder, simulator, two_workers):
     target = simulator(*QUICK_ANSWERS)
-    arguments = (*two_workers, "-u", 5, "-r", 5, "-t", "6s", "--host", target.url)
+    arguments = (*two_workers, "-u", 5, "-r", 5, "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        wait_until(lambda: callers(locust, "turns") >= {1, 2, 3, 4, 5}, 40, lambda: locust.text)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
         run, turns = locust.read("run.json"), locust.lines("turns")
@@ -76,7 +83,7 @@ def test_autostart_and_autoquit_end_as_a_headless_run_does(folder, simulator, tw
     with Locust(folder, *two_workers, *web, *start, "--host", target.url, *QUICK) as locust:
         assert locust.wait() == locust.judged, locust.text
 
-        wait_until(lambda: not group(locust.process.pid), 10)
+        wait_until(lambda: not group(locust.process.pid), 20)
         assert locust.read("summary.json")["turns"] == len(locust.lines("turns"))
         target.process.terminate()
         assert locust.heard == truth(target.truth)
@@ -87,19 +94,23 @@ def test_a_shape_that_is_over_ends_the_swarm(folder, simulator, two_workers):
     shaped = folder / "shaped.py"
     shaped.write_text(
         f"import sys; sys.path.insert(0, {str(LOCUSTFILE.parent)!r})\n"
+        "from pathlib import Path\n"
         "from realtime import Caller\n"
         "from locust import LoadTestShape\n"
         "class Steps(LoadTestShape):\n"
         "    def tick(self):\n"
-        "        seconds = self.get_run_time()\n"
-        "        return None if seconds > 4 else (2 if seconds < 2 else 4, 4)\n"
+        "        if Path('over').exists():\n"
+        "            return None\n"
+        "        return 2 if self.get_run_time() < 2 else 4, 4\n"
     )
     arguments = (*two_workers, "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK, locustfile=shaped) as locust:
+        wait_until(lambda: callers(locust, "turns") >= {1, 2, 3, 4}, 40, lambda: locust.text)
+        (folder / "over").touch()
         assert locust.wait() == locust.judged, locust.text
 
         assert locust.read("run.json")["users_max"] == 4
-        assert {turn["caller"] for turn in locust.lines("turns")} == {1, 2, 3, 4}
+        assert callers(locust, "turns") == {1, 2, 3, 4}
         target.process.terminate()
         assert locust.heard == truth(target.truth)
 
@@ -110,9 +121,11 @@ def test_the_master_serves_what_its_workers_serve_each_for_themselves(
     target = simulator(*QUICK_ANSWERS)
     port = free_port()
     arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url, "--metrics-port", port)
-    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+    # Everybody says one thing, then nothing for so long that no count moves any more.
+    with Locust(folder, "--headless", *arguments, *QUICK, "--pause", "5m") as locust:
         locust.wait_for_turns(4)
-        wait_until(lambda: turns_total(port) == sum(map(turns_total, (port + 1, port + 2))) > 0, 30)
+        assert [turns_total(port + n) for n in (1, 2)] == [2, 2]
+        wait_until(lambda: turns_total(port) == 4, 30)
         locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
@@ -132,20 +145,24 @@ def test_a_ramp_ends_where_it_is_when_the_time_is_up(folder, simulator, two_work
     target = simulator(*QUICK_ANSWERS)
     arguments = (*two_workers, "-u", 60, "-r", 2, "-t", "3s", "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK) as locust:
-        assert locust.wait(30) == locust.judged, locust.text
+        assert locust.wait() == locust.judged, locust.text
 
-        wait_until(lambda: not group(locust.process.pid), 10)
-        assert max(turn["caller"] for turn in locust.lines("turns")) < 60
+        wait_until(lambda: not group(locust.process.pid), 20)
+        assert callers(locust, "sessions") < set(range(1, 60))
         target.process.terminate()
         assert locust.heard == truth(target.truth)
 
 
 def test_a_worker_that_quits_while_others_come_begins_nothing(folder, simulator, two_workers):
     target = simulator("--answer", "2s", "--ttfa", "100ms")
-    arguments = (*two_workers, "-u", 16, "-r", 2, "-t", "8s", "--host", target.url, *TALK)
+    arguments = (*two_workers, "-u", 30, "-r", 2, "--host", target.url, *TALK)
     with Locust(folder, "--headless", *arguments) as locust:
-        wait_until(lambda: len(locust.lines("sessions")) >= 2, 30, lambda: locust.text)
+        wait_until(lambda: len(callers(locust, "sessions")) >= 2, 30, lambda: locust.text)
         os.kill(workers_of(locust)[0], signal.SIGTERM)
+        locust.wait_for(r"Worker .* quit")
+        there = callers(locust, "sessions")
+        wait_until(lambda: callers(locust, "sessions") > there, 40, lambda: locust.text)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
         assert [entry["change"] for entry in locust.read("run.json")["roll"]] == ["quit"]
@@ -174,6 +191,7 @@ def test_a_killed_worker_is_named_and_the_rest_is_whole(folder, simulator, two_w
     arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK) as locust:
         wait_until(lambda: len(locust.lines("health")) >= 14, 60)
+        wait_until(lambda: len({turn["worker"] for turn in locust.lines("turns")}) == 2, 40)
         os.kill(workers_of(locust)[0], signal.SIGKILL)
         killed = time.monotonic_ns()
         locust.process.terminate()
@@ -197,15 +215,36 @@ def test_a_master_names_its_host_before_it_starts_by_itself(folder):
         assert "Traceback" not in locust.text
 
 
+IMPATIENT = f"""
+import sys
+from pathlib import Path
+import gevent
+from locust import events
+sys.path.insert(0, {str(LOCUSTFILE.parent)!r})
+from realtime import Caller
+
+def lose_patience(options):
+    while not Path("enough").exists():
+        gevent.sleep(0.1)
+    options.expect_workers_max_wait = 1
+
+@events.init.add_listener
+def begin(environment, **_):
+    gevent.spawn(lose_patience, environment.parsed_options)
+"""
+"""A locustfile whose ``--expect-workers-max-wait`` is over when a test says so."""
+
+
 @pytest.mark.parametrize("ending", ["patience", "a signal"])
 def test_a_master_waits_for_workers_though_one_quits_and_ends_with_those_that_wait_too(
     folder, simulator, ending
 ):
     target, port = simulator(), free_port()
-    patience = ("--expect-workers-max-wait", 8 if ending == "patience" else 60)
-    bind = ("--master", "--expect-workers", 2, "--master-bind-port", port, *patience)
+    (folder / "impatient.py").write_text(IMPATIENT)
+    bind = ("--master", "--expect-workers", 2, "--master-bind-port", port)
     reach = ("--worker", "--master-port", port)
-    with Locust(folder, "--headless", *bind, "--host", target.url, *QUICK) as master:
+    arguments = ("--headless", *bind, "--host", target.url, *QUICK)
+    with Locust(folder, *arguments, locustfile=folder / "impatient.py") as master:
         with Locust(folder, *reach, *QUICK) as first:
             master.wait_for("reported as ready")
             wait_until(lambda: first.heeds(signal.SIGTERM), 20, lambda: first.text)
@@ -216,6 +255,8 @@ def test_a_master_waits_for_workers_though_one_quits_and_ends_with_those_that_wa
             wait_until(lambda: second.heeds(signal.SIGTERM), 20, lambda: second.text)
             if ending == "a signal":
                 master.process.terminate()
+            else:
+                (folder / "enough").touch()
             assert master.wait(20) == 2
             assert second.wait(20) == 0, second.text
 
@@ -229,4 +270,4 @@ def test_what_cannot_work_leaves_no_worker_behind(folder, two_workers):
         assert locust.wait() == 2, locust.text
 
         assert locust.text.count("ws://127.0.0.1:9: ") == 1
-        wait_until(lambda: not group(locust.process.pid), 10)
+        wait_until(lambda: not group(locust.process.pid), 20)

@@ -12,10 +12,18 @@ from ports import free_port
 pytestmark = pytest.mark.e2e
 
 
+def of_tools(locust):
+    """Completed turns in which tools were called."""
+    turns = (turn for turn in locust.lines("turns") if turn["outcome"] == "completed")
+    return [turn for turn in turns if turn["tools"]]
+
+
 def test_methods_marked_as_tools_are_offered_called_and_answered(folder):
-    options = ("--headless", "-u", 2, "-r", 2, "-t", "8s", "--listen", "done", "--pause", "50ms")
+    options = ("--headless", "-u", 2, "-r", 2, "--listen", "done", "--pause", "50ms")
     tools = LOCUSTFILE.with_name("tools.py")
     with Locust(folder, *options, "--tool-choice", "required", locustfile=tools) as locust:
+        wait_until(lambda: of_tools(locust), 40, lambda: locust.text)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
         turns = [turn for turn in locust.lines("turns") if turn["outcome"] == "completed"]
         summary = locust.read("summary.json")

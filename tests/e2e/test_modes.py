@@ -84,7 +84,8 @@ def test_every_session_ends_well(day):
     for caller in callers:
         assert caller.ended.outcome is SessionOutcome.ENDED
         assert caller.ended.deviations == {}
-        assert caller.ended.errors == {}
+        # Who talks over an answer may find, a moment later, that it was over.
+        assert caller.ended.errors.keys() <= {"response_cancel_not_active"}
 
 
 def test_every_turn_is_answered_or_talked_over(day):

@@ -1,7 +1,7 @@
 """What costs money: refused without a budget, ended by one."""
 
 import pytest
-from locusts import Locust, truth
+from locusts import LOCUSTFILE, Locust, truth, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -17,7 +17,7 @@ PAID = "wss://192.88.99.9"  # an address that was given back: nobody's
 )
 def test_a_paid_host_is_refused_before_dialling(folder, arguments, said):
     with Locust(folder, "--headless", "-u", 1, "--host", PAID, *arguments) as locust:
-        assert locust.wait(8) == 2, locust.text
+        assert locust.wait() == 2, locust.text
 
         (line,) = [line for line in locust.text.splitlines() if said in line]
         assert line.startswith("realtime-harness: ")
@@ -36,9 +36,9 @@ def test_a_swarm_ends_when_its_budget_is_spent(folder, simulator, free_port):
     budget = ("--max-cost", 1, "--prices", table, "--model", "dear")
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
     talk = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", 3)
-    arguments = (*swarm, "-u", 20, "-r", 20, "-t", "60s", "--host", target.url)
+    arguments = (*swarm, "-u", 20, "-r", 20, "--host", target.url)
     with Locust(folder, "--headless", *arguments, *talk, *budget) as locust:
-        assert locust.wait() == locust.judged, locust.text
+        assert locust.wait(100) == locust.judged, locust.text
 
         summary, run = locust.read("summary.json"), locust.read("run.json")
         turns = locust.lines("turns")
@@ -52,16 +52,37 @@ def test_a_swarm_ends_when_its_budget_is_spent(folder, simulator, free_port):
         assert locust.heard == truth(target.truth)
 
 
+RUSH = f"""
+import sys
+from pathlib import Path
+from locust import LoadTestShape
+sys.path.insert(0, {str(LOCUSTFILE.parent)!r})
+from realtime import Caller
+
+class Rush(LoadTestShape):
+    def tick(self):
+        return 8 if Path("known").exists() else 2, 8
+"""
+"""Two callers, and six more as soon as a test says what is known."""
+
+
 def test_the_ramp_waits_while_the_endpoint_has_too_little_left(folder, simulator):
-    target = simulator("--ttfa", "100ms", "--answer", "300ms", "--requests-per-minute", "30")
+    target = simulator("--ttfa", "100ms", "--answer", "300ms", "--requests-per-minute", "4")
     talk = ("--corpus", "say", "--listen", "done", "--pause", "50ms")
-    arguments = ("-u", 8, "-r", 2, "-t", "5s", "--host", target.url, "--heed-rate-limits")
-    with Locust(folder, "--headless", *arguments, *talk) as locust:
+    arguments = ("--headless", "--host", target.url, "--heed-rate-limits", *talk)
+    rush = folder / "rush.py"
+    rush.write_text(RUSH)
+    with Locust(folder, *arguments, locustfile=rush) as locust:
+        locust.wait_for_turns(1)
+        # Each caller asks for more than there is: once that is known, no other begins.
+        (folder / "known").touch()
+        wait_until(lambda: locust.lines("health")[-1]["users"] == 8, 40, lambda: locust.text)
+        known = len(locust.lines("health"))
+        wait_until(lambda: len(locust.lines("health")) >= known + 2, 40, lambda: locust.text)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
-        # A caller asks forty times a minute: once that is known, there is room for no other.
-        callers = {turn["caller"] for turn in locust.lines("turns")}
-        assert 1 <= len(callers) < 8
+        assert {session["caller"] for session in locust.lines("sessions")} == {1, 2}
         waited = locust.read("run.json")["ramp_delay_s"]
         assert waited > 1
         assert locust.read("summary.json")["rate_limits"]["ramp_delay_s"] == pytest.approx(waited)
