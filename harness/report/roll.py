@@ -1,4 +1,4 @@
-"""Who of the workers joined late, went missing, came back, quit or was lost, and when."""
+"""Who of the workers joined late, went missing, came back, froze, quit or was lost, and when."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ TEXTS = {
     "joined": "{worker} joined after {t:.1f} s",
     "missing": "{worker} was missing, silent from {t:.1f} s on",
     "returned": "{worker} came back after {t:.1f} s",
+    "frozen": "{worker} was frozen until {t:.1f} s, and its calls were cut",
     "quit": "{worker} was told to stop, and left after {t:.1f} s",
     "lost": "{worker} was lost, silent from {t:.1f} s on: its last records never came",
 }

@@ -152,9 +152,11 @@ class RemoteNumbers:
         if spare:
             self._give_back(spare)
 
-    def revoked(self) -> None:
-        """The master took this worker for dead: all numbers may have gone to others."""
+    def revoked(self) -> bool:
+        """The master took this worker for dead: all numbers may have gone to others; if any."""
+        some = bool(self._held)
         self._held.clear()
+        return some
 
     def give_back(self, number: int) -> None:
         """Free a number."""

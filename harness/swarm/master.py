@@ -17,6 +17,7 @@ from harness.swarm.front import FrontStation
 from harness.swarm.messages import (
     ANNOUNCEMENT,
     ARRIVALS,
+    AWAY,
     BUDGET,
     CALLERS,
     CUT,
@@ -67,6 +68,7 @@ class MasterStation(FrontStation):
             CALLERS: self._on_callers,
             BUDGET: self._on_budget,
             ARRIVALS: self._on_arrivals,
+            AWAY: self._on_away,
             TROUBLE: self._on_trouble,
             USERS: self._on_users,
         }.items():
@@ -168,6 +170,18 @@ class MasterStation(FrontStation):
         run = self.recording.directory.id if self.recording is not None else None
         if self.exchange is not None and msg.data["run"] == run:
             self.exchange.hear(msg.node_id, msgspec.convert(msg.data["report"], Report))
+
+    def _on_away(self, environment: Any, msg: Any, **_: Any) -> None:
+        """A worker that was frozen has no users left: note whether others have them, tell all."""
+        if self.recording is not None and msg.data["run"] == self.recording.directory.id:
+            self.look_after_workers()
+            self._roll.frozen(msg.node_id)
+            gevent.spawn(self._start_after_ramp)
+
+    def _start_after_ramp(self) -> None:
+        while self.runner.state == "spawning":  # its steps tell every worker, but for the last
+            gevent.sleep(0.05)
+        self._start_again()
 
     def _on_trouble(self, environment: Any, msg: Any, **_: Any) -> None:
         self.abandon(f"{msg.data['worker']}: {msg.data['reason']}")

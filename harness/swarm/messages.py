@@ -3,6 +3,7 @@
 __all__ = [
     "ANNOUNCEMENT",
     "ARRIVALS",
+    "AWAY",
     "BUDGET",
     "CALLERS",
     "CUT",
@@ -50,6 +51,9 @@ PROBE = "realtime_probe"
 
 USERS = "realtime_users"
 """Worker to master, twice a second: ``user_classes_count``, as in a report."""
+
+AWAY = "realtime_away"
+"""Worker to master: this worker was frozen and has cut its calls; how many users has it now?"""
 
 CUT = "realtime_cut"
 """Master to workers: end the calls of users who are told to stop, in mid-turn."""

@@ -1,4 +1,4 @@
-"""Who of the workers takes part in a run, and who joined late, went missing, came back or quit."""
+"""Who of the workers takes part in a run, and who joined late, was missing or frozen or quit."""
 
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
@@ -13,6 +13,7 @@ class Change(StrEnum):
     JOINED = "joined"  # after the run had begun
     MISSING = "missing"  # silent from then on
     RETURNED = "returned"  # after it was missing
+    FROZEN = "frozen"  # until then; its calls are cut
     QUIT = "quit"  # by itself: it was told to stop
     LOST = "lost"  # silent from then on, and its last records never came
 
@@ -84,6 +85,10 @@ class Roll:
         self._missing = (self._missing | missing) - live
         self._live = (self._live & live) | returned | joined
         return Changes(missing | quitting, returned)
+
+    def frozen(self, client: str) -> None:
+        """A worker that did not run goes on, without its calls."""
+        self._note([client], Change.FROZEN, "was frozen, its calls are cut, and goes on")
 
     def close(self, lost: Collection[str]) -> None:
         """The run is over, and of these not every record came."""

@@ -1,13 +1,13 @@
 """A worker: callers whose records and counts go to the master."""
 
 import socket
-import time
 from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
 import gevent
 import msgspec
+from gevent import GreenletExit
 from gevent.lock import RLock
 from locust.runners import STATE_CLEANUP, STATE_INIT
 
@@ -19,6 +19,7 @@ from harness.swarm.kept import keep
 from harness.swarm.messages import (
     ANNOUNCEMENT,
     ARRIVALS,
+    AWAY,
     BUDGET,
     CALLERS,
     CUT,
@@ -34,7 +35,7 @@ from harness.swarm.relay import KEY
 from harness.swarm.rows import LocustRows
 from harness.swarm.setup import Setup, SetupError, warm_up
 from harness.swarm.share import Share
-from harness.swarm.silence import HASTE, MASTER_SILENT
+from harness.swarm.silence import HASTE, LOOK, MASTER_SILENT, Finding, Watch, seconds
 from harness.swarm.staff import count_leavers_as_gone
 from harness.swarm.station import Station, say, wait_until
 from harness.swarm.treasury import open_purse
@@ -42,8 +43,6 @@ from harness.swarm.web import MetricsServer, metrics_page
 
 __all__ = ["WorkerStation"]
 
-LOOK = 0.25  # seconds between looks for a heartbeat of the master
-LATE = 2.0  # seconds between two of them: this process itself did not run
 CONFIRM_LIMIT = 5.0  # seconds to wait until the master has the last records, before leaving
 TELL = 0.5  # seconds between counts of users
 TERMINATED = 128 + SIGTERM  # to a Kubernetes Job, 0 would be a worker that needs no replacement
@@ -59,7 +58,8 @@ class WorkerStation(Station):
         self._stop_users = self.runner.stop
         self.runner.stop = self._stop
         self._leaving = False
-        self._heard = time.monotonic()  # of the master
+        self._watch = Watch(seconds())
+        self._looks = gevent.get_hub().loop.timer(LOOK, LOOK)
         self._master_lost = False
         self._server: MetricsServer | None = None
 
@@ -78,7 +78,8 @@ class WorkerStation(Station):
         self.runner.register_message(RECEIVED, self._on_received)
         self.runner.register_message(PROBE, self._on_probe)
         self.runner.register_message(CUT, self._on_cut)
-        gevent.spawn(self._watch_master)
+        self._watch = Watch(seconds())
+        self._looks.start(self._look)
         gevent.spawn(self._tell)
         self._serve_metrics()
         self.runner.send_message(READY, {"worker": self.name})
@@ -92,8 +93,10 @@ class WorkerStation(Station):
 
     def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
         if share := self._share_of(msg.data["run"]):
-            if msg.data.get("revoked"):
-                share.numbers.revoked()
+            if msg.data.get("revoked") and share.numbers.revoked():
+                users = list(self.runner.user_greenlets)
+                gevent.killall(users, block=False)
+                self._begin_anew(users)
             share.numbers.arrived(msg.data.get("numbers", {}))
 
     def _on_received(self, environment: Any, msg: Any, **_: Any) -> None:
@@ -246,18 +249,38 @@ class WorkerStation(Station):
 
     def on_heartbeat(self) -> None:
         """The master answers a heartbeat of this worker's."""
-        self._heard = time.monotonic()
+        self._watch.heard(seconds())
 
-    def _watch_master(self) -> None:
-        self._heard = looked = time.monotonic()
-        while looked - self._heard < MASTER_SILENT:
-            gevent.sleep(LOOK)
-            now = time.monotonic()
-            # Locust's listener hears nothing while calls are heard out; nor does a process that was
-            # stopped itself.
-            if self.runner.state == STATE_CLEANUP or now - looked > LATE:
-                self._heard = now
-            looked = now
+    def _look(self) -> None:
+        """Look at the time, in the hub: after a freeze that comes before callers look at it."""
+        # Locust's listener hears nothing while calls are heard out.
+        match self._watch.look(seconds(), deaf=self.runner.state == STATE_CLEANUP):
+            case Finding.FROZEN:
+                self._wake()
+            case Finding.MASTER_LOST:
+                self._looks.stop()
+                gevent.spawn(self._hang_up)
+
+    def _wake(self) -> None:
+        """Cut all calls before any caller takes what this process missed for the endpoint's."""
+        users = list(self.runner.user_greenlets)
+        for user in users:
+            user.throw(GreenletExit)
+        if users:
+            say(f"{self.name}: was frozen for {MASTER_SILENT:g} s or more: its calls are cut")
+            self._begin_anew(users)
+
+    def _begin_anew(self, users: list[Any]) -> None:
+        """Let the master say how many users there are here, once none of these is."""
+
+        def ask() -> None:
+            gevent.joinall(users)
+            if self._share is not None:
+                self.runner.send_message(AWAY, {"run": self._share.run})
+
+        gevent.spawn(ask)
+
+    def _hang_up(self) -> None:
         say(f"{self.name}: the master has been silent for {MASTER_SILENT:g} s: hanging up")
         self._master_lost = True
         self.environment.stop_timeout = HASTE

@@ -112,9 +112,9 @@ def test_workers_that_come_late_or_come_back_are_noted_and_share_no_caller(
             assert (first.wait(20), second.wait(20)) == (0, 0)
 
     changes = [entry["change"] for entry in master.read("run.json")["roll"]]
-    assert changes == ["joined", "missing", "returned"]
+    assert changes == ["joined", "missing", "returned", "frozen"]
     assert master.read("run.json")["lost_workers"] == []
-    returned = master.read("run.json")["roll"][-1]["t"]
+    returned = master.read("run.json")["roll"][-2]["t"]
     assert together(master, returned) == []
     target.process.terminate()
     assert master.heard == truth(target.truth)

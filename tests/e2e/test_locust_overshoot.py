@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import urllib.request
+from collections import Counter
 from urllib.parse import urlsplit
 
 import pytest
@@ -91,24 +92,34 @@ def test_users_of_a_lost_worker_go_to_others_in_the_end_and_nobody_begins_anew(
         assert after == before + 2
 
 
-def test_users_who_leave_for_a_worker_that_returns_are_cut(folder, simulator, free_port):
+def test_a_worker_that_was_frozen_hangs_up_as_it_goes_on_and_is_given_its_share_again(
+    folder, simulator, free_port
+):
     target = simulator(*ANSWERS)
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
     load = ("-u", 4, "-r", 4, "--enable-rebalancing", "--host", target.url)
     with Locust(folder, "--headless", *swarm, *load, *LONG) as locust:
         locust.wait_for("All users spawned")
+        wait_until(lambda: calls(target) == 4, 20, lambda: locust.text)
         forked = set(children(locust.process.pid)) & set(group(locust.process.pid))
-        paused = min(forked)
-        os.kill(paused, signal.SIGSTOP)
+        before, frozen = calls(target, "sessions"), min(forked)
+        os.kill(frozen, signal.SIGSTOP)
         locust.wait_for("setting state to missing")
         locust.wait_for(r"(?s)setting state to missing.*All users spawned.*4 total users")
-        os.kill(paused, signal.SIGCONT)
+        wait_until(lambda: calls(target) == 6, 20)  # two of them of nobody who runs
+        os.kill(frozen, signal.SIGCONT)
 
+        locust.wait_for("was frozen for 6 s or more: its calls are cut")
         locust.wait_for("users instead of 4: those who leave hear nothing out")
-        outcomes = wait_until(lambda: [turn["outcome"] for turn in locust.lines("turns")], 20)
+        watch(target, until=[4])
+        assert calls(target, "sessions") == before + 4  # two for the frozen ones, and two anew
+        turns = wait_until(lambda: locust.lines("turns")[3:], 20) and locust.lines("turns")
         locust.process.terminate()
         locust.wait()
 
-        assert set(outcomes) == {"cut"}
+        # Two that were frozen, whose callers took no silence for the endpoint's; two that left.
+        assert [turn["outcome"] for turn in turns] == ["cut"] * 4
+        assert sorted(Counter(turn["worker"] for turn in turns).values()) == [2, 2]
         assert locust.read("run.json")["over_target_s"] > 0
+        assert locust.read("run.json")["roll"][-1]["change"] == "frozen"
         assert "master has been silent" not in locust.text

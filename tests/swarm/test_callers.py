@@ -140,6 +140,7 @@ def test_a_worker_that_was_taken_for_dead_holds_none_of_its_numbers(master):
     user.join(5)
     assert master.numbers.holds(7)
 
-    master.numbers.revoked()
+    assert master.numbers.revoked()  # somebody calls under it
 
     assert not master.numbers.holds(7)
+    assert not master.numbers.revoked()

@@ -12,8 +12,7 @@ assert "num_users" in first
 
 SILENCE = """
 from harness.swarm import RealtimeUser
-from harness.swarm.silence import HASTE, MASTER_SILENT, WORKER_SILENT
-from harness.swarm.worker import LOOK
+from harness.swarm.silence import HASTE, LOOK, MASTER_SILENT, WORKER_SILENT
 from locust import runners
 worker, looks = runners.WorkerNode("a", heartbeat_liveness=runners.HEARTBEAT_LIVENESS), 1
 while worker.heartbeat >= 0:  # as the master does once a beat

@@ -61,6 +61,14 @@ def test_a_worker_may_go_missing_twice(watch):
     assert changes == ["missing", "returned", "missing", "returned"]
 
 
+def test_a_worker_that_was_frozen_is_noted_though_nobody_missed_it(watch):
+    watch.now = 7.5
+    watch.roll.frozen("b")
+
+    assert watch.entries == [(7.5, "host-1", "frozen")]
+    assert watch.look(8, "ab") == (set(), set())
+
+
 def test_a_worker_that_comes_late_has_joined(watch):
     watch.look(4, "abc")
     assert watch.entries == []  # it does not hear us yet
