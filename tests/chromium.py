@@ -17,7 +17,10 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
-# Words that stick out of what should hold them, and labels of one axis that touch.
+WIDTH, HEIGHT = 1400, 1500  # pixels
+PHONE = 390
+
+# Words that stick out of what should hold them, or are cut off, and labels of one axis that touch.
 CRAMPED = """() => {
     const wide = [...document.querySelectorAll('.tiles div, html')]
         .filter((box) => box.scrollWidth > box.clientWidth)
@@ -32,14 +35,20 @@ CRAMPED = """() => {
                 && a.bottom > b.top && b.bottom > a.top)
             .map(([before, , text]) => `${before}|${text}`);
     });
-    return [...wide, ...touching];
+    const cut = [...document.querySelectorAll('svg.marks')].flatMap((plot) => {
+        const edge = plot.getBoundingClientRect().right + 1;
+        return [...plot.querySelectorAll('.role-legend-label text')]
+            .filter((label) => label.getBoundingClientRect().right > edge)
+            .map((label) => `${label.textContent}, cut off`);
+    });
+    return [...wide, ...touching, ...cut];
 }"""
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
 @contextmanager
-def browser_page(width=1400, height=1500, limit=60):
+def browser_page(width=WIDTH, height=HEIGHT, limit=60):
     """
     A page of a browser of its own.
 
@@ -63,7 +72,8 @@ def browser_page(width=1400, height=1500, limit=60):
 
 def assert_whole(page, report, says):
     """
-    A report is whole in both themes: nothing complained of, nobody asked, each plot drawn.
+    A report is whole, light on a desk and dark on a phone: nothing complained of, nobody asked,
+    each plot drawn.
 
     Args:
         page: Of ``browser_page``.
@@ -82,7 +92,8 @@ def assert_whole(page, report, says):
     }
     for event, listener in listeners.items():
         page.on(event, listener)
-    for scheme in ("light", "dark"):
+    for scheme, width in (("light", WIDTH), ("dark", PHONE)):
+        page.set_viewport_size({"width": width, "height": HEIGHT})
         page.emulate_media(color_scheme=scheme)
         page.goto(report.as_uri())
         plots = page.locator(".plot").count()
@@ -91,7 +102,7 @@ def assert_whole(page, report, says):
 
         assert page.locator(".plot svg").count() == plots
         assert says in page.locator("body").inner_text()
-        assert page.evaluate(CRAMPED) == []
+        assert not (cramped := page.evaluate(CRAMPED)), cramped
     for event, listener in listeners.items():
         page.remove_listener(event, listener)
     assert complaints == []

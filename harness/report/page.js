@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  const NARROW = 480; // pixels in which a legend has no room in one line
   const plots = JSON.parse(document.getElementById("plots").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -24,10 +25,19 @@
     };
   };
 
+  const wrapped = (spec) => {
+    for (const legend of spec.legends ?? []) legend.columns = 2;
+    spec.config.legend.layout = { top: { direction: "vertical" } };
+    return spec;
+  };
+
   const draw = () => {
     const config = theme();
     const options = { mode: "vega-lite", actions: false, renderer: "svg", config, tooltip: { theme: dark.matches ? "dark" : "light" } };
-    const drawn = Object.entries(plots).map(([name, plot]) => vegaEmbed(`#plot-${name}`, plot, options));
+    const drawn = Object.entries(plots).map(([name, plot]) => {
+      const place = document.getElementById(`plot-${name}`);
+      return vegaEmbed(place, plot, place.clientWidth < NARROW ? { ...options, patch: wrapped } : options);
+    });
     Promise.all(drawn).then(() => { document.body.dataset.plots = String(drawn.length); });
   };
 

@@ -1,4 +1,4 @@
-"""The report of each kind of run, opened in a real browser without network, in both themes."""
+"""The report of each kind of run, in a real browser without network: on a desk, on a phone."""
 
 import pytest
 from chromium import assert_whole, browser_page, needs_chromium
@@ -78,7 +78,7 @@ def browser():
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_the_report_of_each_kind_of_run_is_whole_in_both_themes(browser, tmp_path, kind):
+def test_the_report_of_each_kind_of_run_is_whole_on_a_desk_and_on_a_phone(browser, tmp_path, kind):
     path = kind(tmp_path / "run")
     main(["report", "--quiet", str(path)])
     plots = assert_whole(browser, path / "report.html", KINDS[kind])
