@@ -41,6 +41,7 @@ class Facts(msgspec.Struct, kw_only=True):
     lost_turns: int = 0  # ended but not recorded, with no dead worker to explain it
     over_target_s: float = 0.0  # seconds with more users than were asked for
     unanchored_workers: int = 0  # without clock anchor: their times can't be placed
+    uncompared_workers: int = 0  # of other hosts, their clocks never compared with the master's
     unwatched_workers: int = 0  # with turns, but without a line of health
 
 
@@ -132,6 +133,16 @@ RULES = (
         limit=0.005,
         formula=lambda facts: facts.read_lag.quantile(0.99),
         text="messages waited to be read: p99 read lag {ms:.1f} ms, over {limit_ms:.0f} ms",
+    ),
+    Rule(
+        name="clock_offset",
+        level=Level.SUSPECT,
+        limit=0,
+        formula=lambda facts: facts.uncompared_workers,
+        text=(
+            "workers of other hosts placed by their own clocks, never compared with the "
+            "master's: {value:.0f}"
+        ),
     ),
     Rule(
         name="unwatched",

@@ -42,6 +42,7 @@ def test_a_run_without_anything_is_valid():
         ("suspect_turns", {"suspect_turns": 11}, Level.SUSPECT, "the generator was late during"),
         ("frame_lateness", {"frame_lateness": lags(0.0051)}, Level.SUSPECT, "p99 frame lateness"),
         ("read_lag", {"read_lag": lags(0.0073)}, Level.SUSPECT, "messages waited to be read: p99"),
+        ("clock_offset", {"uncompared_workers": 1}, Level.SUSPECT, "workers of other hosts placed"),
         ("unwatched", {"unwatched_workers": 2}, Level.SUSPECT, "workers that left no record"),
     ],
 )  # fmt: skip

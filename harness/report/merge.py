@@ -105,7 +105,7 @@ def _copy_tapes(sources: Sequence[Path], into: Path) -> None:
 
 def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
-    The first's, with the anchors of all.
+    The first's, with the anchors and hosts of all.
 
     A worker is no longer lost, nor was it ever, if it kept everything to its last record. Of a run
     whose master was lost, every worker is that left nothing.
@@ -122,10 +122,18 @@ def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         **first,
         "anchors": anchors,
+        "workers": _join_workers(metas),
         "lost_workers": lost,
         "roll": [entry for entry in first.get("roll") or [] if not _is_found(entry, whole)],
         "merged": [meta.get("worker") or "master" for meta in metas],
     }
+
+
+def _join_workers(metas: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Where each worker ran, as far as any part says."""
+    rows = [row for meta in reversed(metas) for row in meta.get("workers") or []]
+    named = {str(row.get("worker")): row for row in rows if isinstance(row, Mapping)}
+    return [dict(row) for _, row in sorted(named.items())]
 
 
 def _is_found(entry: Any, whole: Collection[Any]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -18,6 +19,22 @@ SLICE_S = 10.0
 WHOLE_S = 0.5  # a line of less time, as the last one is, says little of the processor
 
 
+class _Machine(msgspec.Struct):
+    host: str = ""
+
+
+class _Worker(msgspec.Struct):
+    worker: str
+    host: str
+
+
+class _Hosts(msgspec.Struct):
+    """Where the processes of a run ran, as ``run.json`` says."""
+
+    machine: _Machine = msgspec.field(default_factory=_Machine)  # the master's
+    workers: list[_Worker] = []
+
+
 def run_facts(run: Run) -> Facts:
     """The facts of the whole run."""
     facts = _facts(len(run.turns), int(run.turns["suspect"].sum()), run.health)
@@ -27,6 +44,7 @@ def run_facts(run: Run) -> Facts:
     facts.lost_turns = _lost_turns(run)
     facts.over_target_s = max(_over_target_s(run), _seen_over_target_s(run))
     facts.unanchored_workers = len(run.unanchored)
+    facts.uncompared_workers = len(_uncompared(run))
     watched = {line.worker for line in run.health}
     facts.unwatched_workers = len(set(map(str, run.turns["worker"].unique())) - watched)
     return facts
@@ -141,6 +159,7 @@ def _worker_row(
 ) -> dict[str, Any]:
     facts = _facts(turns, suspect, lines)
     facts.unanchored_workers = int(worker in run.unanchored)
+    facts.uncompared_workers = int(worker in _uncompared(run))
     verdict = reach_verdict(facts)
     hub_lag = _merged(line.hub_lag for line in lines)
     offset, bound = _clock(run, worker)
@@ -188,6 +207,22 @@ def _clock(run: Run, worker: str) -> tuple[float | None, float | None]:
     anchor = anchors.get(worker) or {}
     offset, bound = anchor.get("offset_ns"), anchor.get("bound_ns")
     return (None, None) if offset is None or bound is None else (offset / 1e9, bound / 1e9)
+
+
+def _uncompared(run: Run) -> list[str]:
+    """Workers of whose clocks nothing is known but that they are not the master's own."""
+    try:
+        said = msgspec.convert(run.meta, _Hosts)
+    except msgspec.ValidationError:
+        return []
+    elsewhere = {row.worker for row in said.workers if row.host != said.machine.host}
+    return [
+        worker
+        for worker in run.workers
+        if worker in elsewhere
+        and worker not in run.unanchored
+        and _clock(run, worker) == (None, None)
+    ]
 
 
 def _culprit(lines: Sequence[Health]) -> str:

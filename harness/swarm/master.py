@@ -130,7 +130,8 @@ class MasterStation(FrontStation):
         receipt = {"run": raw["run"], "number": raw["number"]}
         self.runner.send_message(RECEIVED, receipt, client_id)
         if self.recording.directory.run["anchors"] != self._collector.anchors:
-            self.recording.update(anchors=self._collector.anchors)
+            who = {"anchors": self._collector.anchors, "workers": self._collector.workers}
+            self.recording.update(**who)
 
     def _on_probe(self, environment: Any, msg: Any, **_: Any) -> None:
         self.runner.send_message(PROBE, {**msg.data, "at": time_ns()}, msg.node_id)

@@ -60,9 +60,10 @@ class Onlookers:
 
 
 def _begun(record: Turn | Session, anchors: Mapping[str, Mapping[str, int]]) -> float | None:
-    """Seconds of the epoch; ``None`` if the worker's clock can't be placed."""
+    """Seconds of the epoch, by the master's clock; ``None`` if the worker's can't be placed."""
     anchor = anchors.get(record.worker)
     if anchor is None:
         return None
     at = record.started_at if isinstance(record, Session) else record.written_at or record.due_at
-    return (at - anchor["monotonic_ns"] + anchor["time_ns"]) / 1e9
+    ahead = anchor.get("offset_ns", 0)
+    return (at - anchor["monotonic_ns"] + anchor["time_ns"] - ahead) / 1e9

@@ -1,5 +1,7 @@
 """A worker's share of one run: its callers' numbers, its counts and clock, its records."""
 
+import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -73,5 +75,6 @@ class Share:
             "run": self.run,
             "worker": self.worker,
             "anchors": {self.worker: self.clock.anchor},
+            "workers": [{"worker": self.worker, "host": socket.gethostname(), "pid": os.getpid()}],
             "whole": self.ended,
         }

@@ -62,6 +62,19 @@ def test_merging_again_gives_the_same(tmp_path, master, kept):
     assert (merged(tmp_path) / "turns.jsonl").read_bytes() == before
 
 
+def test_where_workers_ran_is_told_by_any_part(tmp_path):
+    here, there = ({"worker": f"host-{n}", "host": f"h{n}", "pid": n} for n in (1, 0))
+    master = write_part(tmp_path / RUN, [1], workers=[here], machine={"host": "h1"})
+    facts = {"state": "kept", "worker": "host-0", "whole": True, "workers": [there]}
+    kept = write_part(tmp_path / f"{RUN}.host-0", [3], anchors={"host-0": ANCHOR}, **facts)
+
+    main(["report", "--quiet", str(master), str(kept)])
+
+    assert read(merged(tmp_path), "run.json")["workers"] == [there, here]
+    (reason,) = (line for line in read(merged(tmp_path))["reasons"] if "own clocks" in line)
+    assert reason.endswith("never compared with the master's: 1")
+
+
 def test_a_worker_of_a_lost_master_that_left_nothing_is_lost(tmp_path, kept):
     anchors = {"host-0": ANCHOR, "host-1": ANCHOR}
     master = write_part(tmp_path / RUN, [1], anchors=anchors, state="running")

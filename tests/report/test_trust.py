@@ -1,5 +1,5 @@
 import pytest
-from rundirs import answered, second, session, write_run
+from rundirs import ANCHOR, answered, second, session, write_run
 
 from harness.records import Flag
 from harness.report.load import load_run
@@ -97,6 +97,35 @@ def test_a_worker_without_anchor_or_health_is_counted(tmp_path):
     assert facts.unanchored_workers == 1
     assert facts.unwatched_workers == 1
     assert reach_verdict(facts).level is Level.INVALID
+
+
+@pytest.mark.parametrize(
+    ("host", "anchor", "uncompared"),
+    [
+        ("here", ANCHOR, 0),  # one clock
+        ("there", ANCHOR | {"offset_ns": 0, "bound_ns": 400_000}, 0),
+        ("there", ANCHOR, 1),
+        (None, ANCHOR, 0),  # a run that says nothing of hosts
+        (3, ANCHOR, 0),  # nonsense
+        ("there", None, 0),  # not placed at all, as another rule says
+    ],
+)
+def test_a_clock_of_another_host_that_was_never_compared_makes_suspect(
+    tmp_path, host, anchor, uncompared
+):
+    anchors = {"a": ANCHOR} | ({"b": anchor} if anchor else {})
+    meta = {"anchors": anchors, "machine": {"host": "here"}}
+    if host is not None:
+        hosts = {"a": "here", "b": host, "silent": "there"}
+        meta["workers"] = [{"worker": w, "host": h, "pid": 1} for w, h in hosts.items()]
+    health = [second(worker="a"), second(worker="b")]
+
+    run = load(tmp_path, [answered(worker="a"), answered(worker="b")], health=health, meta=meta)
+
+    assert run_facts(run).uncompared_workers == uncompared
+    assert worker_health(run)[1]["verdict"] == (
+        "INVALID" if anchor is None else "SUSPECT" if uncompared else "VALID"
+    )
 
 
 def test_a_worker_is_judged_by_its_own_facts(tmp_path):

@@ -67,6 +67,17 @@ def test_lines_of_workers_are_told_as_records_of_this_process_are():
     ]
 
 
+def test_a_clock_that_is_ahead_of_the_masters_is_set_right():
+    told, turn = [], answered(3.0)
+    anchor = {"monotonic_ns": 0, "time_ns": EPOCH, "offset_ns": 2 * S, "bound_ns": 1}
+    onlookers = Onlookers(lambda: {turn.worker: anchor})
+    onlookers.add(lambda record, at: told.append(at))
+
+    onlookers.on_turn(turn)
+
+    assert told == [pytest.approx(EPOCH / S - 2 + turn.written_at / S)]
+
+
 def test_who_has_no_clock_anchor_is_not_told_of():
     told = []
     onlookers = Onlookers(dict)
