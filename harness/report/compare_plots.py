@@ -45,7 +45,8 @@ def _moved(comparison: Comparison) -> Any:
     frame = pd.DataFrame(rows)
     names = frame["figure"].tolist()
     y = alt.Y("figure:N", sort=names, title=None, axis=alt.Axis(labelLimit=220, grid=True))
-    percent = alt.Axis(format="+.0%", tickCount=7, grid=True)
+    unchanged = "datum.value ? datum.label : '0%'"
+    percent = alt.Axis(format="+.0%", labelExpr=unchanged, tickCount=7, grid=True)
     tips = [
         "figure:N", "finding:N", alt.Tooltip("share:Q", format="+.1%", title="difference"),
         alt.Tooltip("low:Q", format="+.1%", title="at least"),
