@@ -111,11 +111,15 @@ class Gateway(Compatible):
 
 
 class GatewayTwice(Compatible):
-    """It asks again, though it was asked: there are two answers."""
+    """It asks again, though it was asked: there are two answers, made at the same time."""
 
     def response_create(self, event):
-        self.answer()
-        self.answer()
+        names = "resp_1", "resp_2"
+        for name in names:
+            self.say(ga.response_created(name))
+        for self.responses, name in enumerate(names, 1):
+            self.speak(name)
+            self.say(ga.response_done(name))
 
 
 class AlwaysDetects(Compatible):

@@ -19,8 +19,15 @@ QUICK = ("--corpus", "say", "--listen", "done", "--pause", "50ms", "--turns", "2
 QUICK_ANSWERS = ("--answer", "300ms", "--ttfa", "100ms")
 
 
+def callers(locust):
+    """Whose turns are on disk."""
+    return {turn["caller"] for turn in locust.lines("turns")}
+
+
 def test_with_no_host_the_embedded_simulator_is_called_and_a_report_made(folder):
-    with Locust(folder, "--headless", "-u", 3, "-r", 3, "-t", "5s", *QUICK) as locust:
+    with Locust(folder, "--headless", "-u", 3, "-r", 3, *QUICK) as locust:
+        wait_until(lambda: callers(locust) == {1, 2, 3}, 60, lambda: locust.text)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
         assert locust.text.count("calling the embedded simulator") == 1
@@ -28,7 +35,7 @@ def test_with_no_host_the_embedded_simulator_is_called_and_a_report_made(folder)
         turns = locust.lines("turns")
         assert summary["turns"] == len(turns) > 0
         assert summary["outcomes"] == {"completed": len(turns)}
-        assert {turn["caller"] for turn in turns} == {1, 2, 3}
+        assert callers(locust) == {1, 2, 3}
         assert {turn["scenario"] for turn in turns} == {"Caller.talk"}
         assert all(turn["run"] == run["run"] for turn in turns)
         assert run["state"] == "ended"
@@ -82,11 +89,17 @@ def test_sigterm_in_mid_run_ends_calls_and_leaves_a_whole_summary(folder, simula
         assert locust.heard == truth(target.truth)
 
 
+def spoken_s(locust):
+    """Seconds of speech that were sent so far."""
+    return sum(second["audio_sent_s"] for second in locust.lines("health"))
+
+
 def test_the_second_ctrl_c_cuts_turns_in_the_middle(folder, simulator):
-    target = simulator("--ttfa", "9s")
-    with Locust(folder, "--headless", "-u", 2, "-r", 2, "--host", target.url, *QUICK) as locust:
-        locust.wait_for(r"All users spawned")
-        wait_until(lambda: len(locust.lines("health")) >= 2, 20)
+    target = simulator("--ttfa", "90s")
+    arguments = ("-u", 2, "-r", 2, "--timeout-first-audio", "90s", "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+        # Both have said what takes a second, and wait for an answer.
+        wait_until(lambda: spoken_s(locust) > 1.9, 60, lambda: locust.text)
         locust.process.send_signal(signal.SIGINT)
         locust.wait_for("Ctrl-C once more")
         locust.process.send_signal(signal.SIGINT)
@@ -99,11 +112,14 @@ def test_the_second_ctrl_c_cuts_turns_in_the_middle(folder, simulator):
 
 def test_a_missed_objective_is_exit_code_1(folder, simulator):
     target = simulator(*QUICK_ANSWERS)
-    arguments = ("-u", 4, "-r", 4, "-t", "8s", "--slo", "ttfa:mean<1ms", "--host", target.url)
+    arguments = ("-u", 4, "-r", 4, "--slo", "ttfa:mean<1ms", "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK) as locust:
-        assert locust.wait() == 1, locust.text
+        locust.wait_for_turns(4)
+        locust.process.terminate()
+        code, summary = locust.wait(), locust.read("summary.json")
 
-        assert [slo["met"] for slo in locust.read("summary.json")["slo"]] == [False]
+        assert [slo["met"] for slo in summary["slo"]] == [False]
+        assert code == (2 if summary["verdict"] == "INVALID" else 1), locust.text
 
 
 @pytest.mark.parametrize(
@@ -169,10 +185,11 @@ def test_a_key_stands_nowhere_in_what_a_run_leaves(folder, simulator):
     key = "a-key-that-nobody-may-read"
     target = simulator(*QUICK_ANSWERS, REALTIME_SIMULATOR_KEY=key)
     arguments = ("--header", "X-Secret: the-header-of-ours", "--host", target.url)
-    with Locust(folder, "--headless", "-t", "3s", *arguments, *QUICK, OPENAI_API_KEY=key) as locust:
+    with Locust(folder, "--headless", *arguments, *QUICK, OPENAI_API_KEY=key) as locust:
+        locust.wait_for_turns(1)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
-        assert locust.lines("turns")
         for path in (*locust.run.iterdir(), locust.output):
             content = path.read_bytes()
             assert key.encode() not in content, path
@@ -183,8 +200,10 @@ def test_a_key_stands_nowhere_in_what_a_run_leaves(folder, simulator):
 def test_tapes_of_a_run_fold_again_to_what_was_recorded(folder, simulator, free_port):
     target = simulator(*QUICK_ANSWERS)
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
-    arguments = ("-u", 3, "-r", 3, "-t", "4s", "--record", 2, *swarm)
+    arguments = ("-u", 3, "-r", 3, "--record", 2, *swarm)
     with Locust(folder, "--headless", *arguments, "--host", target.url, *QUICK) as locust:
+        locust.wait_for_turns(3)
+        locust.process.terminate()
         assert locust.wait() == locust.judged, locust.text
 
         tapes = [read_tape(path) for path in (locust.run / "tapes").iterdir()]
