@@ -50,7 +50,7 @@ class Running:
     def text(self):
         return self.output.read_text(errors="replace")
 
-    def wait(self, seconds=60):
+    def wait(self, seconds=120):
         """Its exit code."""
         return self.process.wait(seconds)
 
@@ -60,7 +60,7 @@ class Running:
         caught = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
         return caught >> (number - 1) & 1
 
-    def wait_for(self, pattern, seconds=40):
+    def wait_for(self, pattern, seconds=90):
         """The first match in what it has said."""
         return wait_until(lambda: re.search(pattern, self.text), seconds, lambda: self.text)
 
@@ -79,7 +79,7 @@ class Locust(Running):
         """The newest run directory."""
         return self.folder / "runs" / "latest"
 
-    def wait_for_turns(self, n, seconds=40):
+    def wait_for_turns(self, n, seconds=90):
         """Until so many turns are on disk."""
         return wait_until(lambda: len(self.lines("turns")) >= n, seconds, lambda: self.text)
 
@@ -109,7 +109,7 @@ def whole_lines(path):
 
 def truth_lines(path):
     """What a simulator logged, once it has ended: its responses, and its totals."""
-    wait_until(lambda: "totals" in (whole_lines(path) or [{}])[-1], 20)
+    wait_until(lambda: "totals" in (whole_lines(path) or [{}])[-1], 60)
     lines = whole_lines(path)
     return [line for line in lines if "response_id" in line], lines[-1]["totals"]
 

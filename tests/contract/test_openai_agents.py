@@ -17,7 +17,6 @@ WITHIN = 240.0  # seconds, on a busy machine
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(
         not (LIBRARIES / "ready").exists(), reason="openai-agents: make .venv/agents/ready"
     ),

@@ -20,7 +20,6 @@ from harness.metrics import LATENCY_BUCKETS
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(240),
     pytest.mark.skipif(
         shutil.which("prometheus") is None,
         reason="prometheus is missing: apt-get install prometheus",

@@ -36,7 +36,7 @@ def simulator(tmp_path):
     yield start
     for running in started:
         running.process.terminate()
-        running.process.wait(10)
+        running.wait()
         running.__exit__()
 
 
@@ -59,5 +59,5 @@ def web_ui(folder, free_port):
             except (urllib.error.URLError, ConnectionError):
                 return False
 
-        wait_until(answers, 20, lambda: locust.text)
+        wait_until(answers, 90, lambda: locust.text)
         yield ui

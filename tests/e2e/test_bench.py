@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 def bench(*options):
     command = [sys.executable, "-m", "bench", *options]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )
 
 

@@ -15,7 +15,7 @@ def bench(tmp_path, *options):
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "bench", "--quick", "--json", str(file), *options]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stderr
     (cost,) = json.loads(file.read_text())

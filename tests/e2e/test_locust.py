@@ -176,7 +176,7 @@ def test_a_killed_locust_leaves_no_simulator_and_its_turns_on_disk(folder):
         locust.process.kill()
         locust.wait()
 
-        wait_until(lambda: not alive(simulator), 10)
+        wait_until(lambda: not alive(simulator), 60)
         assert len(locust.lines("turns")) >= 2
         assert locust.read("run.json")["state"] == "running"
 

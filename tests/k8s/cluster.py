@@ -21,7 +21,7 @@ def main():
     hosts.write_text(f"127.0.0.1 localhost {' '.join(asked['services'])}\n")
     subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
     pods = {name: start(name, asked) for name in asked["pods"]}
-    page = scraped(asked["metrics"], lambda: "realtime_users 20" in page_of(asked["metrics"]))
+    page = scraped(asked["metrics"], asked["shown"])
     codes = {name: pod.wait(150) for name, pod in pods.items() if name != "simulator"}
     pods["simulator"].terminate()
     codes["simulator"] = pods["simulator"].wait(20)
@@ -41,9 +41,14 @@ def start(name, asked):
     return found
 
 
-def scraped(port, condition):
-    wait_for(condition)
-    return page_of(port)
+def scraped(port, lines):
+    """The first page of metrics that has these lines."""
+
+    def page():
+        text = page_of(port)
+        return text if set(lines) <= set(text.splitlines()) else None
+
+    return wait_for(page)
 
 
 def page_of(port):
@@ -52,11 +57,12 @@ def page_of(port):
 
 
 def wait_for(condition, limit=60):
+    """What ``condition`` gives as soon as it is true, and raises no more."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         try:
-            if condition():
-                return
+            if found := condition():
+                return found
         except OSError:
             pass
         time.sleep(0.1)
