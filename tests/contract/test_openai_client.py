@@ -22,6 +22,7 @@ TOOL = {
     "name": "get_weather",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
+UNEVEN = ("--ttfa", "20ms", "--answer", "uniform(500ms, 30s)", "--speed", "2", "--seed", "176")
 ANSWERS = ("--ttfa", "20ms", "--answer", "600ms", "--speed", "2", "--tool-rate", "0")
 
 
@@ -172,7 +173,17 @@ def test_open_microphone(line, turn_detection, stopped_at):
     line.hold(talk)
 
 
-def test_who_talks_over_an_answer_has_it_cancelled(line):
+@pytest.fixture(params=["clear", "secret"])
+def uneven_line(request, tmp_path):
+    """By its seed the first answer lasts 16 s, and the second one 600 ms."""
+    authority = str(tmp_path / "authority.pem")
+    secret = request.param == "secret"
+    with running_simulator(*UNEVEN, *(("--tls", authority) if secret else ())) as simulator:
+        trust = {"ssl": ssl.create_default_context(cafile=authority)} if secret else {}
+        yield Line(simulator, **trust)
+
+
+def test_who_talks_over_an_answer_has_it_cancelled(uneven_line):
     async def talk(connection):
         await configure(connection, {"type": "server_vad", "silence_duration_ms": 300})
         await append(connection, speech(1.0) + SILENCE)
@@ -184,7 +195,7 @@ def test_who_talks_over_an_answer_has_it_cancelled(line):
         assert (cut.status, cut.status_details.reason) == ("cancelled", "turn_detected")
         assert_answered(answer)
 
-    line.hold(talk)
+    uneven_line.hold(talk)
 
 
 def test_a_tool_call_and_its_output(line):

@@ -157,8 +157,9 @@ def test_a_session_that_does_not_come_about(fault, ending):
 
 @pytest.mark.parametrize("code", CLOSES)
 def test_a_connection_that_ends_whatever_goes_on(code):
-    # By this seed nobody is hung up on within a second: sessions come about on a busy machine, too.
-    crowd = Crowd(f"hang-up:{code}=80%", "--seed", "279", turns=8)
+    # By this seed nobody is hung up on within three seconds, in which sessions come about on a
+    # busy machine, too, and six callers are in the fourth, in which nobody is done yet.
+    crowd = Crowd(f"hang-up:{code}=80%", "--seed", "4425", turns=12)
 
     lost = (SessionOutcome.DISCONNECTED, None, f"close_{code}")
     struck = crowd.totals["faults"].get(f"hang-up:{code}", 0)
@@ -258,7 +259,7 @@ def test_audio_of_an_answer_that_was_talked_over():
         assert first.outcome is Outcome.CANCELLED
         assert second.audio_received_s == pytest.approx(3.0)
         if caller.ended.session not in struck:
-            assert caller.ended.stale_audio_s < 0.5
+            assert caller.ended.stale_audio_s < 1.5  # the others get over two seconds of it
 
 
 @pytest.mark.parametrize("profile", shipped_profiles())

@@ -34,7 +34,8 @@ def options(request, tmp_path):
 
 @pytest.mark.parametrize("vad", ["none", "server_vad"])
 def test_audio_seconds_are_those_of_the_negotiated_format(options, vad):
-    with running_simulator("--answer", "900ms", "--ttfa", "80ms", "--silence-ms", "100") as sim:
+    answers = ("--answer", "900ms", "--ttfa", "80ms", "--silence-ms", "100", "--speed", "0")
+    with running_simulator(*answers) as sim:
         caller = Caller(sim.url, turn_detection=vad, listen="playback", **options)
         with caller.call as call:
             turn = call.say("Yes, please.")
