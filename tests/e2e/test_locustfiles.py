@@ -1,13 +1,14 @@
-"""Each of the locustfiles for a few seconds, all at once: what is its own shows in its records."""
+"""Each of the locustfiles for a short time, all at once: what is its own shows in its records."""
 
 import shutil
+import time
 from itertools import islice
 from types import SimpleNamespace
 
 import pytest
 from chromium import assert_whole, browser_page, needs_chromium
 from endpoint import running_simulator
-from locusts import LOCUSTFILE, ROOT, Locust, ahead
+from locusts import LOCUSTFILE, ROOT, Locust, ahead, wait_until
 from ports import free_port
 
 from harness.arrivals import schedule
@@ -22,20 +23,79 @@ QUICK = ("--listen", "done", "--pause", "50ms", "--turns", "2")
 ARRIVALS = {"arrivals": "2/s", "call_length": "1500ms"}
 
 RUNS = {
-    "steady": ("-u", 3, "-r", 3, "-t", "5s"),
+    "steady": ("-u", 3, "-r", 3, "-t", "6s"),
     "steps": ("--steps", "1,3", "--step-time", "3s", "-r", 9),
     "spike": ("-u", 4, "-r", 4, "--spike-base", "1", "--spike-after", "3s", "--spike-time", "3s"),
     "soak": ("-u", 3, "-r", 1, "-t", "9s"),
-    "open_arrivals": ("-u", 2, "-t", "8s", "--arrivals", "2/s", "--call-length", "1500ms"),
-    "barge_in": ("-u", 2, "-r", 2, "-t", "8s", "--listen", "playback"),
-    "long_sessions": ("-u", 2, "-r", 2, "-t", "8s", "--call-length", "4s", "--turns", "1"),
-    "bursts": ("-u", 4, "-t", "7s", "--every", "2s"),
-    "reconnect_storm": ("-u", 3, "-t", "8s", "--every", "3s"),
-    "silent_callers": ("-u", 5, "-r", 5, "-t", "6s", "--call-length", "1s"),
-    "impatient": ("-u", 2, "-r", 2, "-t", "6s", "--patience", "50ms"),
-    "noise": ("-u", 2, "-r", 2, "-t", "9s", "--turn-detection", "server_vad"),
+    "open_arrivals": ("-u", 2, "--arrivals", "2/s", "--call-length", "1500ms"),
+    "barge_in": ("-u", 2, "-r", 2, "--listen", "playback"),
+    "long_sessions": ("-u", 2, "-r", 2, "--call-length", "4s", "--turns", "1"),
+    "bursts": ("-u", 4, "--every", "2s"),
+    "reconnect_storm": ("-u", 3, "--every", "3s"),
+    "silent_callers": ("-u", 5, "-r", 5, "--call-length", "1s"),
+    "impatient": ("-u", 2, "-r", 2, "--patience", "50ms"),
+    "noise": ("-u", 2, "-r", 2, "--turn-detection", "server_vad"),
 }
 SPREAD = ("open_arrivals", "bursts")  # over two workers
+SLOW = ("impatient",)  # their endpoint answers after a minute
+
+
+def workers(records):
+    return {record["worker"][-2:] for record in records}
+
+
+def talked_over(found):
+    """Which turns of their calls were."""
+    return {turn["turn"] for turn in found.turns if "interrupted" in turn["flags"]}
+
+
+def long_calls(found):
+    return [s for s in found.ended if s["at"] - s["started_at"] >= 4 * S]
+
+
+def most_in_a_burst(found):
+    """The largest number of callers who stopped speaking on the same instant."""
+    beats = [round(end / (2 * S)) for end in voice_ends(found)]
+    return max(map(beats.count, beats), default=0)
+
+
+def voice_ends(found):
+    """When callers stopped speaking, by the wall clock."""
+    voice_end = {said.name: said.voice_end for said in load_corpus().utterances}
+    first_frame = S // 50
+    return [
+        found.wall(turn, turn["due_at"]) - first_frame + round(voice_end[turn["said"]] * S)
+        for turn in found.turns
+    ]
+
+
+def followed(found):
+    """Sessions whose caller has dialled again."""
+    again = {(s["caller"], s["call"]) for s in found.begun}
+    return [s for s in found.ended if (s["caller"], s["call"] + 1) in again]
+
+
+def silent(found):
+    return [s for s in found.ended if s["scenario"] == "Silent.say_nothing"]
+
+
+LASTS_UNTIL = {
+    "open_arrivals": lambda found: (
+        len(workers(found.begun)) == 2
+        and len(found.begun) >= 10
+        and any(session["blocked"] for session in found.begun)
+    ),
+    "barge_in": lambda found: len(talked_over(found)) == 2,
+    "long_sessions": long_calls,
+    "bursts": lambda found: len(workers(found.turns)) == 2 and most_in_a_burst(found) >= 3,
+    "reconnect_storm": lambda found: {s["caller"] for s in followed(found)} == {1, 2, 3},
+    "silent_callers": lambda found: (
+        found.turns and any(s["at"] - s["started_at"] >= S for s in silent(found))
+    ),
+    "impatient": lambda found: any(session["call"] > 1 for session in found.begun),
+    "noise": lambda found: any(turn["outcome"] == "completed" for turn in found.turns),
+}
+"""What must have happened before a run is stopped; others have a time of their own."""
 
 
 def command(name):
@@ -47,11 +107,15 @@ def command(name):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """By locustfile, what its run left behind."""
-    with running_simulator(*ENDPOINT) as simulator:
-        yield all_at_once(tmp_path_factory, simulator.url)
+    with (
+        running_simulator(*ENDPOINT) as simulator,
+        running_simulator("--ttfa", "1m") as slow,
+    ):
+        hosts = {name: slow.url if name in SLOW else simulator.url for name in RUNS}
+        yield all_at_once(tmp_path_factory, hosts)
 
 
-def all_at_once(tmp_path_factory, host):
+def all_at_once(tmp_path_factory, hosts):
     corpus = tmp_path_factory.mktemp("say")
     for name in ("menu", "table-for-two", "make-it-nine"):
         shutil.copy(ROOT / "harness" / "data" / "utterances" / f"{name}.flac", corpus)
@@ -59,26 +123,47 @@ def all_at_once(tmp_path_factory, host):
     try:
         for name in RUNS:
             folder, file = tmp_path_factory.mktemp(name), LOCUSTFILE.with_name(f"{name}.py")
-            given = ("--headless", "--host", host, *command(name))
+            given = ("--headless", "--host", hosts[name], *command(name))
             corpora = () if name == "barge_in" else ("--corpus", corpus)
             started[name] = Locust(folder, *given, *corpora, locustfile=file)
+        stopped = {name: stop(started[name], until) for name, until in LASTS_UNTIL.items()}
         for name, locust in started.items():
             locust.wait(180)  # its code says how busy this machine was, too
             assert (locust.run / "summary.json").exists(), f"{name}: {locust.text}"
-        return {name: left_behind(locust) for name, locust in started.items()}
+        return {name: left_behind(locust, stopped.get(name)) for name, locust in started.items()}
     finally:
         for locust in started.values():
             locust.__exit__()
 
 
-def left_behind(locust):
+def stop(locust, until):
+    """Stop a run once that has happened; when it was, by the wall clock."""
+
+    def has_happened():
+        return (locust.run / "run.json").exists() and until(records(locust))
+
+    wait_until(has_happened, 100, lambda: locust.text)
+    stopped = time.time_ns()
+    locust.process.terminate()
+    return stopped
+
+
+def left_behind(locust, stopped):
+    return SimpleNamespace(
+        **vars(records(locust)),
+        stopped=stopped,
+        text=locust.text,
+        report=locust.run / "report.html",
+        summary=locust.read("summary.json"),
+    )
+
+
+def records(locust):
+    """What a run has recorded so far."""
     sessions, run = locust.lines("sessions"), locust.read("run.json")
     anchors = {name: ahead(anchor) for name, anchor in run["anchors"].items()}
     return SimpleNamespace(
-        text=locust.text,
-        report=locust.run / "report.html",
         run=run,
-        summary=locust.read("summary.json"),
         turns=sorted(locust.lines("turns"), key=lambda turn: turn["due_at"]),
         begun=[session for session in sessions if session["event"] == "start"],
         ended=[session for session in sessions if session["event"] == "end"],
@@ -109,7 +194,7 @@ def test_every_locustfile_runs_to_its_report(runs, name):
 
 def test_steady_has_all_its_users_all_the_time(runs):
     assert max(runs["steady"].users) == 3
-    assert runs["steady"].run["run_time_s"] == 5
+    assert runs["steady"].run["run_time_s"] == 6
 
 
 def test_steps_go_up_one_after_the_other(runs):
@@ -134,7 +219,7 @@ def test_open_arrivals_begin_when_they_are_due_whoever_makes_them(runs):
     told, load = found.run["arrivals"], parse_load(ARRIVALS)
     calls = list(islice(schedule(load.arrivals, load.call_length, 1), 100))
 
-    assert {session["worker"][-2:] for session in found.begun} == {"-0", "-1"}
+    assert workers(found.begun) == {"-0", "-1"}
     # Each call once, none left out, and at the instants of the schedule, to the clocks' drift.
     begun = {session["arrival"]: session for session in found.begun}
     assert sorted(begun) == list(range(1, len(found.begun) + 1))
@@ -144,8 +229,9 @@ def test_open_arrivals_begin_when_they_are_due_whoever_makes_them(runs):
         assert session["started_at"] >= session["due_at"]
     assert told["due"] == told["begun"] + told["waiting"]
     assert told["begun"] == len(begun)
-    # It lasts from when all users are there until -t, looked at once a second.
-    due_by = [sum(call.due < seconds * S for call in calls) for seconds in (5.5, 10)]
+    # It lasts until the run is told to stop: what the master then does takes it a moment.
+    lasted = found.stopped - told["began_ns"]
+    due_by = [sum(call.due < lasted + more for call in calls) for more in (-2 * S, 3 * S)]
     assert due_by[0] <= told["due"] <= due_by[1]
 
 
@@ -175,15 +261,15 @@ def test_a_call_is_blocked_if_and_only_if_all_users_were_busy_when_it_was_due(ru
 
 
 def test_barge_ins_talk_over_the_first_two_answers(runs):
-    turns = [turn for turn in runs["barge_in"].turns if turn["outcome"] != "cut"]
+    found = runs["barge_in"]
+    turns = [turn for turn in found.turns if turn["outcome"] != "cut"]
 
-    talked_over = {turn["turn"] for turn in turns if "interrupted" in turn["flags"]}
-    assert talked_over == {0, 1} or talked_over == {1, 2}
+    assert talked_over(found) in ({0, 1}, {1, 2})
     assert {turn["outcome"] for turn in turns if "interrupted" in turn["flags"]} == {"cancelled"}
 
 
 def test_long_sessions_go_on_for_their_length_not_for_their_turns(runs):
-    whole = [s for s in runs["long_sessions"].ended if s["at"] - s["started_at"] >= 4 * S]
+    whole = long_calls(runs["long_sessions"])
 
     assert whole
     assert all(session["turns"] > 1 for session in whole)
@@ -191,39 +277,29 @@ def test_long_sessions_go_on_for_their_length_not_for_their_turns(runs):
 
 def test_in_a_burst_everybody_stops_speaking_on_the_same_instant(runs):
     found = runs["bursts"]
-    voice_end = {said.name: said.voice_end for said in load_corpus().utterances}
-    first_frame = S // 50
-    ends = [
-        found.wall(turn, turn["due_at"]) - first_frame + round(voice_end[turn["said"]] * S)
-        for turn in found.turns
-    ]
 
-    assert {turn["worker"][-2:] for turn in found.turns} == {"-0", "-1"}
-    assert all(min(end % (2 * S), -end % (2 * S)) < S // 10 for end in ends)
-    beats = [round(end / (2 * S)) for end in ends]
+    assert workers(found.turns) == {"-0", "-1"}
+    assert all(min(end % (2 * S), -end % (2 * S)) < S // 10 for end in voice_ends(found))
     # All four, but for one whose answer came too late for the beat.
-    assert max(beats.count(beat) for beat in beats) >= 3
+    assert most_in_a_burst(found) >= 3
 
 
 def test_in_a_storm_everybody_stays_until_the_beat_and_dials_again(runs):
     found = runs["reconnect_storm"]
     last = {turn["session"]: found.wall(turn, turn["marks"]["done"]) for turn in found.turns}
-    again = {(s["caller"], s["call"]) for s in found.begun}
 
-    stayed = [s for s in found.ended if (s["caller"], s["call"] + 1) in again]
-    assert {s["caller"] for s in stayed} == {1, 2, 3}
-    for session in stayed:
+    assert {s["caller"] for s in followed(found)} == {1, 2, 3}
+    for session in followed(found):
         end = found.wall(session, session["at"])
         assert end // (3 * S) > last[session["session"]] // (3 * S), session
 
 
 def test_silent_callers_say_nothing(runs):
     found = runs["silent_callers"]
-    silent = [s for s in found.ended if s["scenario"] == "Silent.say_nothing"]
 
     assert {turn["scenario"] for turn in found.turns} == {"Caller.talk"}
-    assert {(session["audio_sent_s"], session["turns"]) for session in silent} == {(0.0, 0)}
-    assert any(session["at"] - session["started_at"] >= S for session in silent)
+    assert {(s["audio_sent_s"], s["turns"]) for s in silent(found)} == {(0.0, 0)}
+    assert any(s["at"] - s["started_at"] >= S for s in silent(found))
 
 
 def test_impatient_callers_hang_up_and_call_again(runs):
