@@ -5,6 +5,7 @@ import json
 import pytest
 from caller import Caller
 from endpoint import running_simulator
+from peers import until
 
 from harness.call import CallEnded
 from harness.records import Flag, Kind, Outcome, SessionOutcome
@@ -48,7 +49,7 @@ def test_who_says_nothing_for_long_is_spoken_to(tmp_path):
         caller = Caller(simulator.url, session=str(session), listen="playback")
         with caller.call as call:
             said = call.say("Yes, please.")
-            call.pause(5.8)
+            until(lambda: call.pause(0.1) or len(caller.turns) == 2)
         simulator.stop()
         asked, idle = simulator.truth()
     first, second = caller.turns

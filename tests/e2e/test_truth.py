@@ -33,8 +33,10 @@ def errors(turns, truth, vad):
 
 @pytest.mark.parametrize("vad", ["none", "server_vad"])
 def test_twenty_callers_are_measured_as_they_were_answered(folder, vad):
-    options = ("--headless", "-u", USERS, "-r", USERS, "-t", "5s", "--turn-detection", vad)
+    options = ("--headless", "-u", USERS, "-r", USERS, "--turn-detection", vad)
     with Locust(folder, *options) as locust:
+        locust.wait_for_turns(USERS)
+        locust.process.terminate()
         assert locust.wait(90) == locust.judged, locust.text
         turns = locust.lines("turns")
         truth = truth_lines(folder / "runs" / Path(locust.read("run.json")["truth"]).name)
