@@ -1,8 +1,11 @@
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A busy machine may take its time over an example; what is slow shows in benches.
-settings.register_profile("harness", deadline=None)
+# The same examples each time: what is new is looked for by ``make fuzz``, not by chance. A busy
+# machine may take its time over them; what is slow shows in benches.
+settings.register_profile(
+    "harness", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("harness")
 
 

@@ -2,6 +2,7 @@ import gc
 import os
 import socket
 from pathlib import Path
+from time import process_time
 
 import gevent
 import gevent.os
@@ -49,20 +50,22 @@ def test_each_second_leaves_a_record_and_so_does_the_last_that_began(monitor, se
     assert last.users == 3
 
 
-def test_a_blocked_loop_shows_as_stall_lag_and_culprit(monitor):
+def test_a_blocked_loop_shows_as_stall_lag_and_culprit(monitor, seconds):
     def a_task():
+        began = process_time()
         keep_busy(300 * MS)
+        return process_time() - began
 
     gevent.sleep(0.03)  # the heart beats
-    gevent.spawn(a_task).join()
+    used = gevent.spawn(a_task).get()
     gevent.sleep(0.05)
-    health = monitor.take()
+    health = max([*seconds, monitor.take()], key=lambda second: second.longest_stall_s)
 
     assert health.stalls >= 1
     assert health.longest_stall_s >= 0.3
     assert health.hub_lag.max >= 0.25
     assert blamed(health.culprit)
-    assert health.cpu > 0.1
+    assert health.cpu * health.interval_s >= used
 
 
 def test_what_was_used_is_that_of_the_time_since_the_last_record(monitor):

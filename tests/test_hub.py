@@ -30,8 +30,7 @@ def test_a_greenlet_that_keeps_the_processor_is_a_stall(watch):
     start, end = gevent.spawn(keep_busy, STALL_NS + 5 * MS).get()
     poll()
 
-    began, ended = watch.stalls[-1]
-    assert began <= start < end <= ended
+    assert any(began <= start < end <= ended for began, ended in watch.stalls)
 
 
 def test_a_callback_of_the_loop_that_keeps_the_processor_is_a_stall(watch):
@@ -41,8 +40,7 @@ def test_a_callback_of_the_loop_that_keeps_the_processor_is_a_stall(watch):
     gevent.sleep(0.005)
     poll()
 
-    began, ended = watch.stalls[-1]
-    assert began <= span[0] < span[1] <= ended
+    assert any(began <= span[0] < span[1] <= ended for began, ended in watch.stalls)
 
 
 def test_waiting_in_the_poll_is_no_stall(watch):

@@ -297,8 +297,9 @@ def test_the_pacer_sends_each_frame_when_it_is_due_and_never_before():
 
 def test_what_is_added_later_and_due_sooner_is_sent_first():
     own, later, sooner = Pacer(), Sends(1), Sends(1)
-    own.add(later, monotonic_ns() + 50_000_000)
-    own.add(sooner, monotonic_ns() + 1_000_000)
+    now = monotonic_ns()
+    own.add(later, now + 50_000_000)
+    own.add(sooner, now + 1_000_000)
 
     assert later.over.wait(10)
     assert sooner.at[0][1] < later.at[0][1]

@@ -370,8 +370,8 @@ def test_a_peer_that_talks_but_does_not_answer_pings_lives():
         peer.echo()
 
     with listening(script) as address:
-        heard = Heard(address, ping_interval=0.2, ping_timeout=0.4)
-        gevent.sleep(1)
+        heard = Heard(address, ping_interval=0.1, ping_timeout=1.4)
+        gevent.sleep(2)
         alive = heard.transport.closed is None
         stop.set()
         heard.transport.close()

@@ -4,6 +4,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from crowd import observe
 from endpoint import running_simulator
+from locusts import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
@@ -32,12 +34,26 @@ def capture(path, port):
         said = wait_for_start(process)
         if process.poll() is not None or "Capturing on" not in said:
             pytest.skip(f"tshark can't capture the loopback: {said.strip().splitlines()[-1:]}")
+        await_in(path, port, b"GET /first")
         yield
+        await_in(path, port, b"GET /last")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)
     finally:
         process.kill()
         process.wait()
+
+
+def await_in(path, port, request):
+    """Ask until it has been captured: what comes later, or came sooner, is then captured, too."""
+
+    def captured():
+        with socket.create_connection(("127.0.0.1", port), 20) as asks:
+            asks.sendall(request + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            asks.recv(1)
+        return path.exists() and request in path.read_bytes()
+
+    wait_until(captured, 40)
 
 
 def wait_for_start(process):

@@ -85,7 +85,7 @@ def test_two_hundred_users_that_are_killed_leave_with_1000_and_no_descriptor(
         with locust(f"{scheme}://{address}", users, tmp_path, *options) as process:
             until(lambda: len(crowd.heard) == users, 60)
             process.send_signal(signal.SIGTERM)
-        until(lambda: len(crowd.codes) == users)
+        until(lambda: len(crowd.codes) == users, 60)
     left = {file.stem: json.loads(file.read_text()) for file in tmp_path.glob("*.json")}
     talked = {pid: each for pid, each in left.items() if each["ended"]}
 
