@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import MutableSequence
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,13 +13,17 @@ __all__ = [
     "SCHEMA",
     "TURN_FAILURES",
     "UNHEARD",
+    "Count",
     "Flag",
     "Health",
     "Identity",
+    "Instant",
     "Kind",
     "LagHistogram",
+    "Ordinal",
     "Outcome",
     "Phase",
+    "Quantity",
     "Session",
     "SessionOutcome",
     "ToolCall",
@@ -28,6 +32,12 @@ __all__ = [
 ]
 
 SCHEMA = 1
+
+# What a number read from a file may be: beyond, it was never written by a run, and adds up to none.
+Ordinal = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Instant = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]  # ns of a clock, or of the epoch until 2116
+Quantity = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # seconds, USD or a share
 
 
 class Kind(StrEnum):
@@ -137,8 +147,8 @@ class ToolCall(msgspec.Struct, kw_only=True):
     name: str
     call_id: str  # of an MCP server's: the id of its item
     valid: bool = True  # its arguments were a JSON object that fits the tool's schema
-    called_at: int | None = None  # ns, arguments complete
-    answered_at: int | None = None  # ns, function_call_output written, or MCP's result received
+    called_at: Instant | None = None  # ns, arguments complete
+    answered_at: Instant | None = None  # ns, function_call_output written, or MCP's result received
     outcome: str = ""  # ok, error, timeout, unknown
     server: str = ""  # label of the MCP server whose tool the endpoint ran; empty: it was ours
     listed: bool = False  # the endpoint had imported a tool of that name from that server
@@ -293,14 +303,20 @@ def _no_lags() -> list[int]:
     return [0] * (len(LAG_BUCKETS) + 1)
 
 
+_Buckets = Annotated[
+    MutableSequence[Count],
+    msgspec.Meta(min_length=len(LAG_BUCKETS) + 1, max_length=len(LAG_BUCKETS) + 1),
+]
+
+
 class LagHistogram(msgspec.Struct, kw_only=True):
     """How late something was, counted by upper bound, so that seconds and workers add up."""
 
-    count: int = 0
-    sum: float = 0.0  # seconds
-    max: float = 0.0  # seconds
+    count: Count = 0
+    sum: Quantity = 0.0  # seconds
+    max: Quantity = 0.0  # seconds
     # Not cumulative; the last is +Inf.
-    buckets: MutableSequence[int] = msgspec.field(default_factory=_no_lags)
+    buckets: _Buckets = msgspec.field(default_factory=_no_lags)
 
     def add(self, seconds: float) -> None:
         """Count one lag."""
@@ -333,29 +349,29 @@ class Health(msgspec.Struct, kw_only=True):
     schema: int = SCHEMA
     run: str = ""
     worker: str = "local"
-    at: int = 0  # ns, end of the second
-    interval_s: float = 1.0  # really elapsed since the line before
-    users: int = 0
-    sessions: int = 0
+    at: Instant = 0  # ns, end of the second
+    interval_s: Quantity = 1.0  # really elapsed since the line before
+    users: Count = 0
+    sessions: Count = 0
     frame_lateness: LagHistogram = msgspec.field(default_factory=LagHistogram)
     hub_lag: LagHistogram = msgspec.field(default_factory=LagHistogram)
     read_lag: LagHistogram = msgspec.field(default_factory=LagHistogram)
-    stalls: int = 0  # the hub blocked for 20 ms or more
-    longest_stall_s: float = 0.0
+    stalls: Count = 0  # the hub blocked for 20 ms or more
+    longest_stall_s: Quantity = 0.0
     culprit: str = ""  # who blocked the hub for longest, over 100 ms: file:line function ← caller
-    cpu: float = 0.0  # share of one core
-    starved_s: float = 0.0  # the hub's thread was ready to run, and had no processor
-    preemptions: int = 0  # times it had to hand its processor over
-    rss_bytes: int = 0
-    gc_s: float = 0.0  # seconds spent in garbage collection
-    gc_longest_s: float = 0.0  # in one of them
-    queued_bytes: int = 0  # waiting in send queues
-    descriptors: int = 0
-    audio_due_s: float = 0.0
-    audio_sent_s: float = 0.0
-    turns: int = 0
-    suspect_turns: int = 0
-    internal_errors: int = 0
+    cpu: Quantity = 0.0  # share of one core
+    starved_s: Quantity = 0.0  # the hub's thread was ready to run, and had no processor
+    preemptions: Count = 0  # times it had to hand its processor over
+    rss_bytes: Count = 0
+    gc_s: Quantity = 0.0  # seconds spent in garbage collection
+    gc_longest_s: Quantity = 0.0  # in one of them
+    queued_bytes: Count = 0  # waiting in send queues
+    descriptors: Count = 0
+    audio_due_s: Quantity = 0.0
+    audio_sent_s: Quantity = 0.0
+    turns: Count = 0
+    suspect_turns: Count = 0
+    internal_errors: Count = 0
 
 
 _encoder = msgspec.json.Encoder()

@@ -39,6 +39,7 @@ class Facts(msgspec.Struct, kw_only=True):
     audio_due_s: float = 0.0  # audio time due by the frames' schedule
     audio_sent_s: float = 0.0
     lost_turns: int = 0  # ended but not recorded, with no dead worker to explain it
+    damaged_turns: int = 0  # lines of turns that can't be read, but a last one left half-written
     over_target_s: float = 0.0  # seconds with more users than were asked for
     unanchored_workers: int = 0  # without clock anchor: their times can't be placed
     uncompared_workers: int = 0  # of other hosts, their clocks never compared with the master's
@@ -98,6 +99,13 @@ RULES = (
         limit=0,
         formula=lambda facts: facts.lost_turns,
         text="turns that ended but were not recorded, with no lost worker to blame: {value:.0f}",
+    ),
+    Rule(
+        name="damaged_turns",
+        level=Level.INVALID,
+        limit=0.01,
+        formula=lambda facts: _share(facts.damaged_turns, facts.turns + facts.damaged_turns),
+        text="{value:.1%} of the lines in turns.jsonl are damaged, over {limit:.0%}",
     ),
     Rule(
         name="over_target",
@@ -179,6 +187,8 @@ def unproven(summary: Mapping[str, Any]) -> str | None:
         return f"the run never began: {summary['preflight']}"
     if summary.get("master_lost"):
         return "it never ended: its master was lost, is still at it, or its records are not here"
+    if summary.get("damaged", {}).get("run.json"):
+        return "run.json is missing or damaged: how it ended and what was to hold can't be told"
     if not summary.get("turns"):
         return "no turn was begun"
     if summary.get("verdict") == Level.INVALID:
@@ -194,9 +204,9 @@ def exit_code(summary: Mapping[str, Any]) -> int:
         summary: As in ``summary.json``.
 
     Returns:
-        2 if the run proves nothing: INVALID, master lost, no turn begun, a pre-flight failure, or
-        an objective that can't be decided; else 1 if an objective is missed or, without
-        objectives, any turn or session failed; else 0.
+        2 if the run proves nothing: INVALID, master lost, ``run.json`` damaged, no turn begun, a
+        pre-flight failure, or an objective that can't be decided; else 1 if an objective is missed
+        or, without objectives, any turn or session failed; else 0.
 
     """
     objectives = [judgement["met"] for judgement in summary.get("slo", ())]

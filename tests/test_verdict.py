@@ -18,6 +18,7 @@ GOOD = Facts(
     read_lag=lags(0.005),
     audio_due_s=100.0,
     audio_sent_s=98.0,
+    damaged_turns=10,
     over_target_s=2.0,
 )
 
@@ -37,6 +38,7 @@ def test_a_run_without_anything_is_valid():
         ("frame_lateness_invalid", {"frame_lateness": lags(0.21)}, Level.INVALID, "not speaking"),
         ("audio_sent", {"audio_sent_s": 97.9}, Level.INVALID, "only 97.9% of the audio time due"),
         ("lost_turns", {"lost_turns": 1}, Level.INVALID, "turns that ended but were not recorded"),
+        ("damaged_turns", {"damaged_turns": 11}, Level.INVALID, "1.1% of the lines in turns.jsonl"),
         ("over_target", {"over_target_s": 3.0}, Level.INVALID, "more users than asked for: 3 s"),
         ("clock_anchor", {"unanchored_workers": 1}, Level.INVALID, "workers without clock anchor"),
         ("suspect_turns", {"suspect_turns": 11}, Level.SUSPECT, "the generator was late during"),

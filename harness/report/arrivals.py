@@ -18,8 +18,7 @@ def arrivals(run: Run) -> dict[str, Any] | None:
     ``wait`` counts from when a call was due until its dialling, over all calls that were due: those
     that never began rank above all others.
     """
-    told = run.meta.get("arrivals")
-    told = told if isinstance(told, dict) else {}
+    told = run.meta.get("arrivals") or {}
     # A worker that was cut off may have begun a call that was handed out again.
     wanted = run.sessions[run.sessions["arrival"] > 0].sort_values("t", kind="stable")
     wanted = wanted.drop_duplicates("arrival")
@@ -27,8 +26,8 @@ def arrivals(run: Run) -> dict[str, Any] | None:
         return None
     waits = wanted["wait_s"].to_numpy()
     # A master that was lost has said nothing: then the calls that began say what they can.
-    due = max(int(told.get("due", 0)), len(wanted))
-    blocked = max(int(told.get("blocked", 0)), int(wanted["blocked"].sum()))
+    due = max(told.get("due", 0), len(wanted))
+    blocked = max(told.get("blocked", 0), int(wanted["blocked"].sum()))
     late = np.sort(waits[wanted["blocked"].to_numpy()])
     never = due - len(wanted)
     return {

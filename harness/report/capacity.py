@@ -14,10 +14,11 @@ from harness.report.crossing import Curve, crossing_interval
 from harness.report.load import Run
 from harness.report.marked import marked
 from harness.report.resample import FEWEST_UNITS
+from harness.report.run_json import read_objectives
 from harness.report.stats import figures, take_sample
 from harness.report.units import call_units
 from harness.share import Share, share_of
-from harness.slo import Objective, parse_slo
+from harness.slo import Objective
 
 __all__ = ["capacity_of", "searched_objectives", "while_it_held"]
 
@@ -30,17 +31,21 @@ STOPPED = {
 
 
 def searched_objectives(run: Run) -> tuple[Objective, ...] | None:
-    """What a search wanted to hold; ``None`` if the run was none."""
+    """
+    What a search wanted to hold; ``None`` if the run was none.
+
+    Raises:
+        CommandError: If ``run.json`` holds an objective that can't be understood.
+
+    """
     found = run.meta.get("capacity")
-    if not isinstance(found, Mapping):
-        return None
-    return parse_slo(";".join(map(str, found.get("objectives", ()))))
+    return None if found is None else read_objectives(run.path, found["objectives"])
 
 
 def while_it_held(run: Run) -> Run | None:
     """Turns and sessions begun during the steps at the capacity; ``None`` if none was found."""
     found = run.meta.get("capacity")
-    holds = found.get("holds") if isinstance(found, Mapping) else None
+    holds = found["holds"] if found else 0
     if not holds:
         return None
     steps = [step for step in _steps(run) if step["callers"] == holds and step["holds"]]
@@ -67,7 +72,7 @@ def capacity_of(run: Run) -> dict[str, Any] | None:
     found = run.meta["capacity"]
     shares = [share for each in objectives if (share := share_of(each)) is not None]
     steps = _steps(run)
-    calls, breaks = int(found.get("holds") or 0), found.get("breaks")
+    calls, breaks = found["holds"], found["breaks"]
     low, high = _interval(run, shares, steps)
     answer = {
         "calls": calls,
@@ -75,7 +80,7 @@ def capacity_of(run: Run) -> dict[str, Any] | None:
         "high": high,
         "breaks": breaks,
         "at_least": breaks is None,
-        "ended": found.get("ended", ""),
+        "ended": found["ended"],
         "objectives": [each.text for each in objectives],
         "first_to_break": _broken(run, objectives, steps),
         "steps": [_step(run, shares, step) for step in steps],
@@ -91,8 +96,8 @@ def _steps(run: Run) -> list[dict[str, Any]]:
             "t": step["since"] - run.start_ns / 1e9,
             "t_end": step["counted"] - run.start_ns / 1e9,
         }
-        for step in run.meta["capacity"].get("steps", ())
-        if step.get("counted") is not None
+        for step in run.meta["capacity"]["steps"]
+        if None not in (step["since"], step["until"], step["counted"])
     ]
 
 
@@ -110,7 +115,7 @@ def _step(run: Run, shares: Sequence[Share], step: Mapping[str, Any]) -> dict[st
     over = {share.objective.text: _share(run, share, step) for share in shares}
     return {
         **{name: step[name] for name in ("callers", "kind", "holds", "decided", "broke")},
-        "recovery_s": step.get("recovery_s"),
+        "recovery_s": step["recovery_s"],
         "from_s": step["t"],
         "seconds": step["until"] - step["since"],
         "turns": len(turns),
@@ -135,7 +140,7 @@ def _interval(
 ) -> tuple[int, int | None]:
     """Lower and upper end at 95 %; no upper one where nothing broke."""
     found = run.meta["capacity"]
-    calls, breaks = int(found.get("holds") or 0), found.get("breaks")
+    calls, breaks = found["holds"], found["breaks"]
     units = call_units(run.turns)
     number = int(units.max(initial=-1)) + 1
     of_turns = [share for share in shares if share.objective.metric != "sessions"]
@@ -153,7 +158,7 @@ def _interval(
         cells = [(units[rows[here]], bad[here]) for here in inside]
         curves.append(Curve.of(share.limit, cells, number))
     low, high = crossing_interval(levels, curves, number)
-    return min(calls, int(np.floor(low))), max(int(breaks), int(np.ceil(high)))
+    return min(calls, int(np.floor(low))), max(breaks, int(np.ceil(high)))
 
 
 # In words.

@@ -10,7 +10,7 @@ from harness.errors import CommandError
 from harness.report.command import LATEST, read_run
 from harness.report.junit import write_junit
 from harness.report.merge import merged, parts
-from harness.report.summary import objectives_of, summarise
+from harness.report.summary import summarise
 from harness.report.terminal import print_judgements, print_verdict
 from harness.slo import GRAMMAR, parse_slo
 from harness.verdict import exit_code, failures, unproven
@@ -28,8 +28,8 @@ examples:
 exit code:
   0  all objectives are met
   1  one is missed
-  2  the run proves nothing: it is INVALID, never began, never ended, or has too few
-     turns for an objective
+  2  the run proves nothing: it is INVALID, never began, never ended, its run.json is
+     damaged, or it has too few turns for an objective
 
 What can be asked of a run:
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("these are directories of several runs: check one at a time")
     loaded = read_run(merged(run_parts), quiet=args.quiet)
     try:
-        objectives = parse_slo(";".join(args.slo)) if args.slo else objectives_of(loaded)
+        objectives = parse_slo(";".join(args.slo)) if args.slo else None
     except ValueError as error:
         raise CommandError(str(error)) from None
     summary = summarise(loaded, objectives)

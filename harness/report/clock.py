@@ -24,7 +24,6 @@ class Clocks:
         self.offsets: dict[str, int] = {
             worker: int(anchor["time_ns"]) - int(anchor["monotonic_ns"]) - _ahead(anchor)
             for worker, anchor in anchors.items()
-            if _is_anchor(anchor)
         }
 
     def assume(self, firsts: Mapping[str, int]) -> list[str]:
@@ -51,10 +50,3 @@ def _ahead(anchor: Mapping[str, Any]) -> int:
     """Nanoseconds to take off; none while the clocks agree as far as can be known."""
     offset, bound = int(anchor.get("offset_ns") or 0), int(anchor.get("bound_ns") or 0)
     return offset if abs(offset) > bound else 0
-
-
-def _is_anchor(anchor: object) -> bool:
-    """Whether both readings of one instant are there."""
-    if not isinstance(anchor, Mapping):
-        return False
-    return all(isinstance(anchor.get(name), int) for name in ("time_ns", "monotonic_ns"))

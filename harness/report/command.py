@@ -75,8 +75,6 @@ def run(args: argparse.Namespace) -> int:
         try:
             summary = summarise(loaded)
             page = _write(loaded, summary, args)
-        except ValueError as error:
-            raise CommandError(str(error)) from None
         except OSError as error:
             raise CommandError(f"can't write the report: {error}") from None
         print_summary(console, summary)

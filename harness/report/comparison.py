@@ -143,6 +143,7 @@ def _warnings(base: Run, candidate: Run, summaries: Sequence[Mapping[str, Any]])
     for name, summary in zip(("base", "candidate"), summaries, strict=True):
         if summary["verdict"] == Level.SUSPECT:
             found.append(f"{name} is SUSPECT: {'; '.join(summary['reasons'])}")
+        found += [f"{name}: {text}" for text in words.damage(summary)]
         if lost := len(summary["lost_workers"]):
             found.append(f"{name} lost {lost} of its workers")
     if summaries[0]["verdict"] != summaries[1]["verdict"]:

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -18,9 +17,10 @@ from harness.report.clock import Clocks
 from harness.report.columns import Seconds, Table
 from harness.report.lines import Lines
 from harness.report.rows import TurnRow, tool_columns, turn_columns
+from harness.report.run_json import read_description
 from harness.report.sessions import SessionRow, session_frame
 
-__all__ = ["EXACT_BYTES", "FILES", "Run", "load_run", "read_meta", "size_of"]
+__all__ = ["EXACT_BYTES", "FILES", "Run", "load_run", "size_of"]
 
 FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
 
@@ -34,14 +34,16 @@ class Run:
     What a run left behind. ``t`` columns are seconds since ``start_ns``, on one axis for all.
 
     Attributes:
-        meta: ``run.json``, empty if there is none.
+        meta: ``run.json``, as far as it can be understood; empty if there is none.
         turns: As ``rows.turn_columns``, with ``t`` in place of ``at``.
         offsets: Where each turn's line begins in ``turns.jsonl``, in bytes.
         gaps: Every silence inside an answer, in seconds, in the order of the turns.
         sessions: As ``sessions.session_frame``, with ``t`` and ``t_end`` (NaN: its end is not
             recorded) in place of instants.
         health: Lines of the workers' health; ``health_t`` holds their ``t``.
+        damage: What is missing, and what of ``run.json`` can't be understood, a sentence each.
         damaged: Lines passed over, by file.
+        cut: Whether the last line of turns is one of them, left half-written.
         unanchored: Workers whose clock could not be placed.
         rounded: Whether seconds of turns are in single precision, since there are so many.
 
@@ -57,7 +59,9 @@ class Run:
     sessions: pd.DataFrame
     health: list[Health] = field(repr=False)
     health_t: np.ndarray
+    damage: list[str]
     damaged: dict[str, int]
+    cut: bool
     unanchored: list[str]
     rounded: bool = False
 
@@ -118,7 +122,7 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
         raise CommandError(f"there is no run directory {path}: a load test makes one in runs/")
     if not any((path / name).is_file() for name in ("run.json", *FILES)):
         raise CommandError(f"{path} is no run directory: it holds neither run.json nor records")
-    meta, bad_meta = read_meta(path / "run.json")
+    meta, damage = read_description(path / "run.json")
     turn_lines = Lines(path / FILES[0], TurnRow, progress)
     session_lines = Lines(path / FILES[1], SessionRow, progress)
     health_lines = Lines(path / FILES[2], Health, progress)
@@ -148,21 +152,12 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
         sessions=sessions,
         health=health,
         health_t=(health_ns - start) / 1e9,
-        damaged={"run.json": int(bad_meta), **damaged},
+        damage=damage + [f"{name} is missing" for name in FILES if not (path / name).exists()],
+        damaged={"run.json": len(damage), **damaged},
+        cut=turn_lines.cut,
         unanchored=unanchored,
         rounded=rounded,
     )
-
-
-def read_meta(path: Path) -> tuple[dict[str, Any], bool]:
-    """``run.json`` as it is, and whether it is damaged."""
-    if not path.is_file():
-        return {}, False
-    try:
-        raw = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}, True
-    return (raw, False) if isinstance(raw, dict) else ({}, True)
 
 
 def _read_turns(

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 import msgspec
 
 from harness.errors import CommandError
-from harness.report.load import FILES, read_meta
+from harness.report.lines import NOT_JSON, open_records
+from harness.report.load import FILES
+from harness.report.run_json import Description, read_description
 
 __all__ = ["merged", "parts"]
 
@@ -37,7 +39,7 @@ def parts(paths: Sequence[Path]) -> list[list[Path]]:
     """Directories, those of the same run together, in the order in which they were named."""
     found: dict[str, list[tuple[bool, Path]]] = {}
     for resolved, path in {path.resolve(): path for path in reversed(paths)}.items():
-        meta, _ = read_meta(resolved / "run.json")
+        meta = read_description(resolved / "run.json").facts
         found.setdefault(str(meta.get("run") or resolved), []).insert(0, ("merged" in meta, path))
     # What was merged before is made anew from its parts.
     return [
@@ -59,17 +61,17 @@ def merged(paths: Sequence[Path]) -> Path:
     """
     if len(paths) == 1:
         return paths[0]
-    metas = [read_meta(path / "run.json")[0] for path in paths]
+    told = [read_description(path / "run.json") for path in paths]
     # The master's first: what it knows of the run, a worker doesn't.
-    order = sorted(range(len(paths)), key=lambda n: metas[n].get("state") == "kept")
+    order = sorted(range(len(paths)), key=lambda n: told[n].facts.get("state") == "kept")
     sources = [paths[n] for n in order]
-    into = sources[0].with_name(str(metas[order[0]].get("run") or sources[0].name) + SUFFIX)
+    into = sources[0].with_name(str(told[order[0]].facts.get("run") or sources[0].name) + SUFFIX)
     try:
         into.mkdir(exist_ok=True)
         for name in FILES:
             _join([path / name for path in sources], into / name)
         _copy_tapes(sources, into / "tapes")
-        meta = msgspec.json.encode(_join_meta([metas[n] for n in order]))
+        meta = msgspec.json.encode(_join_meta([told[n] for n in order]))
         (into / "run.json").write_bytes(msgspec.json.format(meta, indent=2) + b"\n")
     except OSError as error:
         raise CommandError(f"can't merge into {into}: {error}") from None
@@ -81,15 +83,14 @@ def _join(sources: Sequence[Path], into: Path) -> None:
     seen: set[int] = set()
     with into.open("wb") as target, ExitStack() as stack:
         for path in sources:
-            if path.is_file():
-                target.writelines(_new_lines(stack.enter_context(path.open("rb")), seen))
+            target.writelines(_new_lines(stack.enter_context(open_records(path)), seen))
 
 
 def _new_lines(file: BinaryIO, seen: set[int]) -> Iterator[bytes]:
     for line in file:
         try:
             identity = hash(_decoder.decode(line))  # a number: of millions of turns there are many
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NOT_JSON:
             identity = hash(line)  # damaged: to be counted by whoever reads it
         if identity not in seen:
             seen.add(identity)
@@ -103,13 +104,14 @@ def _copy_tapes(sources: Sequence[Path], into: Path) -> None:
             shutil.copyfile(tape, into / tape.name)
 
 
-def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _join_meta(told: Sequence[Description]) -> dict[str, Any]:
     """
     The first's, with the anchors and hosts of all.
 
     A worker is no longer lost, nor was it ever, if it kept everything to its last record. Of a run
     whose master was lost, every worker is that left nothing.
     """
+    metas = [each.facts for each in told]
     first, *kept = metas
     anchors: dict[str, Any] = {}
     for meta in reversed(metas):
@@ -125,6 +127,7 @@ def _join_meta(metas: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "workers": _join_workers(metas),
         "lost_workers": lost,
         "roll": [entry for entry in first.get("roll") or [] if not _is_found(entry, whole)],
+        "damage": [line for each in told for line in each.damage],
         "merged": [meta.get("worker") or "master" for meta in metas],
     }
 

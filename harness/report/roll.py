@@ -1,8 +1,7 @@
 """Who of the workers joined late, went missing, came back, froze, quit or was lost, and when."""
 
+from collections.abc import Mapping
 from typing import Any
-
-import msgspec
 
 from harness.report.load import Run
 
@@ -18,22 +17,10 @@ TEXTS = {
 }
 
 
-class _Entry(msgspec.Struct):
-    t: float
-    worker: str
-    change: str
-
-
 def roll_call(run: Run) -> list[dict[str, Any]]:
     """Each change as ``run.json`` holds it, and as a sentence."""
-    try:
-        entries = msgspec.convert(run.meta.get("roll") or [], list[_Entry])
-    except msgspec.ValidationError:
-        return []
-    return [{**msgspec.structs.asdict(entry), "text": _text(entry)} for entry in entries]
+    return [{**entry, "text": _text(entry)} for entry in run.meta.get("roll") or []]
 
 
-def _text(entry: _Entry) -> str:
-    if entry.change not in TEXTS:
-        return f"{entry.worker}: {entry.change}"
-    return TEXTS[entry.change].format(worker=entry.worker, t=entry.t)
+def _text(entry: Mapping[str, Any]) -> str:
+    return TEXTS.get(entry["change"], "{worker}: {change}").format_map(entry)

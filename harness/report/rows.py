@@ -1,6 +1,7 @@
 """What the report reads of a record, and the columns it becomes."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import msgspec
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.metrics import SEGMENTS, TURN_FIGURES, TURN_METRICS
-from harness.records import Flag, ToolCall
+from harness.records import Flag, Instant, Ordinal, Quantity, ToolCall
 from harness.report.columns import Columns, Seconds, column, words
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "NO_TAGS",
     "SEGMENT_COLUMNS",
     "TurnRow",
+    "check_tags",
     "tag_column",
     "tool_columns",
     "turn_columns",
@@ -39,9 +41,9 @@ def _optional(
     return msgspec.defstruct(name, [(field, of, default) for field in fields], gc=False)
 
 
-_Metrics = _optional("_Metrics", [*(m.name for m in TURN_METRICS), *OTHER_METRICS], float | None)
-_Marks = _optional("_Marks", MARKS_READ, int | None)
-_Segments = _optional("_Segments", list(SEGMENTS), float | None)
+_Metrics = _optional("_Metrics", [*(m.name for m in TURN_METRICS), *OTHER_METRICS], Quantity | None)
+_Marks = _optional("_Marks", MARKS_READ, Instant | None)
+_Segments = _optional("_Segments", list(SEGMENTS), Quantity | None)
 
 
 class Tagged(Protocol):
@@ -54,9 +56,9 @@ class TurnRow(msgspec.Struct, gc=False):
     """The fields of ``records.Turn`` that the report needs; words it doesn't know are kept."""
 
     worker: str = "local"
-    caller: int = 0
-    call: int = 0
-    turn: int = 0
+    caller: Ordinal = 0
+    call: Ordinal = 0
+    turn: Ordinal = 0
     scenario: str = ""
     model: str = ""
     tags: msgspec.Raw = NO_TAGS
@@ -65,22 +67,28 @@ class TurnRow(msgspec.Struct, gc=False):
     outcome: str | None = None
     phase: str | None = None
     code: str | None = None
-    due_at: int = 0
-    written_at: int | None = None
+    due_at: Instant = 0
+    written_at: Instant | None = None
     marks: _Marks = msgspec.field(default_factory=_Marks)  # type: ignore[valid-type]
     metrics: _Metrics = msgspec.field(default_factory=_Metrics)  # type: ignore[valid-type]
     segments: _Segments = msgspec.field(default_factory=_Segments)  # type: ignore[valid-type]
-    gaps: list[float] = []
-    limits_s: float = 0.0
-    answer_limits_s: float = 0.0
-    audio_sent_s: float = 0.0
-    audio_received_s: float = 0.0
-    audio_heard_s: float = 0.0
+    gaps: list[Quantity] = []
+    limits_s: Quantity = 0.0
+    answer_limits_s: Quantity = 0.0
+    audio_sent_s: Quantity = 0.0
+    audio_received_s: Quantity = 0.0
+    audio_heard_s: Quantity = 0.0
     tools: list[ToolCall] = []
     usage: msgspec.Raw = NO_USAGE
-    cost_usd: float | None = None
+    cost_usd: Quantity | None = None
     flags: list[str] = []
-    session_age_s: float = 0.0
+    session_age_s: Quantity = 0.0
+
+    def __post_init__(self) -> None:
+        """Look at what is kept as it stands; msgspec makes a damaged line of what this raises."""
+        check_tags(bytes(self.tags))
+        if bytes(self.usage)[:1] not in (b"{", b"n"):
+            raise ValueError("usage is no object")
 
     @property
     def at(self) -> int:
@@ -144,6 +152,18 @@ def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Colu
             for flag in map(str, Flag)
         },
     }
+
+
+@lru_cache(maxsize=1000)
+def check_tags(text: bytes) -> None:
+    """
+    See that the JSON of a record's tags names texts, as few different ones as there are.
+
+    Raises:
+        ValueError: If it doesn't.
+
+    """
+    msgspec.json.decode(text, type=dict[str, str])
 
 
 def tag_column(rows: Iterable[Tagged]) -> pd.Categorical:

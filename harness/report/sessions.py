@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from harness.cost import tokens
+from harness.records import Count, Instant, Ordinal, Quantity
 from harness.report.columns import Columns, Seconds, Table, column, spellings, words
-from harness.report.rows import NO_TAGS, tag_column
+from harness.report.rows import NO_TAGS, check_tags, tag_column
 
 __all__ = ["CONNECT_STEPS", "STEP_COLUMNS", "TOKEN_COLUMNS", "SessionRow", "session_frame"]
 
@@ -29,32 +30,36 @@ class SessionRow(msgspec.Struct):
     """The fields of ``records.Session`` that the report needs."""
 
     event: str = "start"
-    at: int = 0
+    at: Instant = 0
     worker: str = "local"
-    caller: int = 0
-    call: int = 0
+    caller: Ordinal = 0
+    call: Ordinal = 0
     scenario: str = ""
     model: str = ""
     tags: msgspec.Raw = NO_TAGS
-    started_at: int = 0
-    arrival: int = 0
-    due_at: int | None = None
+    started_at: Instant = 0
+    arrival: Ordinal = 0
+    due_at: Instant | None = None
     blocked: bool = False
-    steps: dict[str, float | None] = {}
+    steps: dict[str, Quantity | None] = {}
     outcome: str | None = None
     phase: str | None = None
     code: str | None = None
-    close_code: int | None = None
-    deviations: dict[str, int] = {}
-    scorecard: dict[str, dict[str, int]] = {}
-    errors: dict[str, int] = {}
+    close_code: Ordinal | None = None
+    deviations: dict[str, Count] = {}
+    scorecard: dict[str, dict[str, Count]] = {}
+    errors: dict[str, Count] = {}
     imports: dict[str, str] = {}
-    turns: int = 0
-    audio_due_s: float = 0.0
-    audio_sent_s: float = 0.0
-    stale_audio_s: float = 0.0
+    turns: Ordinal = 0
+    audio_due_s: Quantity = 0.0
+    audio_sent_s: Quantity = 0.0
+    stale_audio_s: Quantity = 0.0
     usage: dict[str, Any] | None = None
-    cost_usd: float | None = None
+    cost_usd: Quantity | None = None
+
+    def __post_init__(self) -> None:
+        """Look at what is kept as it stands; msgspec makes a damaged line of what this raises."""
+        check_tags(bytes(self.tags))
 
     @property
     def key(self) -> tuple[str, int, int, int]:
@@ -117,7 +122,7 @@ def _columns(rows: Sequence[SessionRow], seconds: Seconds) -> Columns:
             for step in CONNECT_STEPS
         },
         **{
-            TOKEN_COLUMNS[kind]: np.array([each.get(kind, 0) for each in used], dtype=np.int32)
+            TOKEN_COLUMNS[kind]: np.array([each.get(kind, 0) for each in used], dtype=np.int64)
             for kind in TOKEN_COLUMNS
         },
         **{name: spellings(getattr(row, name) for row in rows) for name in _COUNTS},

@@ -29,6 +29,7 @@ from harness.report.narrow import narrowed
 from harness.report.resample import curves, intervals
 from harness.report.roll import roll_call
 from harness.report.rows import SEGMENT_COLUMNS
+from harness.report.run_json import read_objectives
 from harness.report.scorecard import scorecard
 from harness.report.sessions import STEP_COLUMNS
 from harness.report.spending import cost_of, spending
@@ -44,7 +45,7 @@ from harness.report.stats import (
 from harness.report.trust import run_facts, slice_verdicts, worker_health
 from harness.report.units import call_units
 from harness.report.worst import worst_turns
-from harness.slo import LATENCIES, Objective, judge, parse_slo
+from harness.slo import LATENCIES, Objective, judge
 from harness.verdict import exit_code, reach_verdict
 
 __all__ = ["objectives_of", "summarise"]
@@ -58,14 +59,14 @@ def objectives_of(run: Run) -> tuple[Objective, ...]:
     The objectives that the run was started with; of a search, those that were to hold.
 
     Raises:
-        ValueError: If ``run.json`` holds one that can't be understood.
+        CommandError: If ``run.json`` holds one that can't be understood.
 
     """
     if (searched := searched_objectives(run)) is not None:
         return searched
-    options = run.meta.get("options")
-    text = options.get("slo") if isinstance(options, dict) else None
-    return parse_slo(";".join(text) if isinstance(text, list) else str(text or ""))
+    slo = (run.meta.get("options") or {}).get("slo")
+    texts = [] if slo is None else slo if isinstance(slo, list) else [slo]
+    return read_objectives(run.path, texts)
 
 
 def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[str, Any]:
@@ -104,6 +105,7 @@ def summarise(run: Run, objectives: Sequence[Objective] | None = None) -> dict[s
         "findings": [*missing_tools(run), *findings(run, concurrency)],
         "worst": worst_turns(run, concurrency),
         "damaged": {name: n for name, n in run.damaged.items() if n},
+        "damage": run.damage,
         "rounded": run.rounded,
     }
     summary["capacity"] = capacity_of(run)
@@ -157,7 +159,7 @@ def _started(run: Run) -> str | None:
     else:
         try:
             began = datetime.fromisoformat(str(run.meta.get("started_at"))).astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return began.isoformat(timespec="seconds")
 

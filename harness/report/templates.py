@@ -15,7 +15,7 @@ from harness.report import words
 
 __all__ = ["render_markdown", "render_page"]
 
-SHARED = ("amount", "between", "difference", "objective_value", "share", "size")
+SHARED = ("amount", "between", "damage", "difference", "objective_value", "share", "size")
 HERE = Path(__file__).parent
 _EXPORT = "window.vegaEmbed = vegaEmbed;"
 

@@ -48,9 +48,6 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
         table.add_row(
             "suspect", words.count(summary["suspect"]), "turns when we were late ourselves"
         )
-    if summary["damaged"]:
-        lines = ", ".join(f"{n} in {name}" for name, n in summary["damaged"].items())
-        table.add_row("damaged", f"lines passed over: {lines}")
     if summary["rounded"]:
         table.add_row("rounded", "seconds of turns, to a ten-millionth: there are so many")
     console.print(table)
@@ -113,6 +110,8 @@ def print_verdict(console: Console, summary: Mapping[str, Any]) -> None:
         console.print(f"  {escape(reason)}")
     for entry in summary["roll"]:
         console.print(f"  {escape(entry['text'])}")
+    for text in words.damage(summary):
+        console.print(f"[yellow]{escape(text)}[/]")
     if blocked := (summary.get("arrivals") or {}).get("text"):
         console.print(f"[bold yellow]{escape(blocked)}[/]")
 

@@ -42,6 +42,7 @@ def run_facts(run: Run) -> Facts:
         facts.audio_due_s = float(run.sessions["audio_due_s"].sum())
         facts.audio_sent_s = float(run.sessions["audio_sent_s"].sum())
     facts.lost_turns = _lost_turns(run)
+    facts.damaged_turns = run.damaged["turns.jsonl"] - run.cut
     facts.over_target_s = max(_over_target_s(run), _seen_over_target_s(run))
     facts.unanchored_workers = len(run.unanchored)
     facts.uncompared_workers = len(_uncompared(run))
@@ -86,14 +87,13 @@ def _by_call(records: pd.DataFrame) -> Any:
 
 
 def _lost_workers(run: Run) -> list[str]:
-    lost = run.meta.get("lost_workers") or []
-    return [str(worker) for worker in lost] if isinstance(lost, list | tuple) else []
+    return run.meta.get("lost_workers") or []
 
 
 def _over_target_s(run: Run) -> float:
     """Seconds in which the workers together had more users than the run's largest target."""
     target = run.meta.get("users_max")
-    if not isinstance(target, int) or not run.health:
+    if target is None or not run.health:
         return 0.0
     lines = pd.DataFrame(
         {
@@ -108,8 +108,7 @@ def _over_target_s(run: Run) -> float:
 
 def _seen_over_target_s(run: Run) -> float:
     """Seconds of the longest time over the target of that time, as seen while it ran."""
-    seen = run.meta.get("over_target_s")
-    return float(seen) if isinstance(seen, int | float) else 0.0
+    return run.meta.get("over_target_s") or 0.0
 
 
 def slice_verdicts(run: Run) -> list[dict[str, Any]]:

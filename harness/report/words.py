@@ -15,6 +15,7 @@ __all__ = [
     "cell",
     "cost",
     "count",
+    "damage",
     "difference",
     "interval",
     "objective_value",
@@ -46,6 +47,13 @@ def seconds(value: float | None) -> str:
     if value < 0.9995:
         return f"{value * 1e3:.0f} ms"
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def damage(summary: Mapping[str, Any]) -> list[str]:
+    """What of a run's files can't be read and was passed over, a sentence each."""
+    lines = [f"{n} in {name}" for name, n in summary["damaged"].items() if name != "run.json"]
+    told: list[str] = summary["damage"]
+    return [*told, f"Damaged lines passed over: {', '.join(lines)}"] if lines else told
 
 
 def percentile(value: Any) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from harness.realtime.events import AudioDelta, ServerEvent
-from harness.records import ToolCall
+from harness.records import Count, Instant, Quantity, ToolCall
 from harness.reel import read_tape
+from harness.report.lines import open_records
 from harness.report.load import FILES, Run
+from harness.report.rows import TurnRow
 from harness.report.stats import is_unanswered
 from harness.tape import Deed, Fact, Tape
 
@@ -37,13 +39,16 @@ class _Record(msgspec.Struct):
     code: str | None = None
     message: str = ""
     response_ids: list[str] = []
-    marks: dict[str, int | None] = {}
-    metrics: dict[str, float | None] = {}
-    segments: dict[str, float] = {}
-    uncertainty: dict[str, int] = {}
+    marks: dict[str, Instant | None] = {}
+    metrics: dict[str, Quantity | None] = {}
+    segments: dict[str, Quantity] = {}
+    uncertainty: dict[str, Count] = {}
     flags: list[str] = []
     tools: list[ToolCall] = []
     transcript: str = ""
+
+
+_JUDGED = ("worker", "caller", "call", "turn", "scenario", "kind", "outcome", "phase", "code")
 
 
 def worst_turns(run: Run, concurrency: "pd.Series[int]") -> list[dict[str, Any]]:
@@ -56,14 +61,11 @@ def worst_turns(run: Run, concurrency: "pd.Series[int]") -> list[dict[str, Any]]
 
     """
     chosen = [*_slowest(run.turns), *_silent(run.turns)]
-    if not chosen:
-        return []  # there may be no file of turns
-    decoder = msgspec.json.Decoder(_Record)
     found = []
-    with (run.path / FILES[0]).open("rb") as file:
+    with open_records(run.path / FILES[0]) as file:
         for row in chosen:
             file.seek(int(run.offsets[row]))
-            record = decoder.decode(file.readline())
+            record = _record(file.readline())
             found.append(
                 {
                     **msgspec.to_builtins(record),
@@ -77,6 +79,18 @@ def worst_turns(run: Run, concurrency: "pd.Series[int]") -> list[dict[str, Any]]
             )
             del found[-1]["metrics"]
     return found
+
+
+def _record(line: bytes) -> _Record:
+    """What is to be shown of a turn; of one whose details are damaged, what it is judged by."""
+    try:
+        return msgspec.json.decode(line, type=_Record)
+    except msgspec.ValidationError as error:
+        row = msgspec.json.decode(line, type=TurnRow)
+        judged: dict[str, Any] = {name: getattr(row, name) for name in _JUDGED}
+        metrics = msgspec.structs.asdict(row.metrics)
+        message = f"the rest of its record is damaged: {error}"
+        return _Record(**judged, metrics=metrics, message=message)
 
 
 def _slowest(turns: pd.DataFrame) -> list[int]:

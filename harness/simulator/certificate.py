@@ -22,11 +22,15 @@ def given(certificate: Path, key: Path | None) -> ssl.SSLContext:
 
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = f"{certificate} and {key}" if key else f"{certificate}"
     try:
         context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or error
-        raise CommandError(f"can't use the certificate {certificate}: {reason}") from None
+    except ssl.SSLError as error:
+        raise CommandError(
+            f"{files} must hold a certificate and its private key, in PEM: {error.reason or error}"
+        ) from None
+    except OSError as error:
+        raise CommandError(f"can't read {files}: {error.strerror}") from None
     return context
 
 
@@ -39,7 +43,7 @@ def self_made(authority: Path, host: str) -> ssl.SSLContext:
         host: Where the endpoint listens.
 
     Raises:
-        CommandError: If it can't be written.
+        CommandError: If it can't be written, or ``host`` is no name.
 
     """
     import trustme
@@ -47,9 +51,13 @@ def self_made(authority: Path, host: str) -> ssl.SSLContext:
     made = trustme.CA()
     names = dict.fromkeys((*_LOOPBACK, socket.gethostname(), host))
     try:
+        issued = made.issue_cert(*(name for name in names if name))
+    except ValueError as error:
+        raise CommandError(f"no certificate can name the host {host!r}: {error}") from None
+    try:
         made.cert_pem.write_to_path(str(authority))
     except OSError as error:
         raise CommandError(f"can't write {authority}: {error.strerror}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.issue_cert(*(name for name in names if name)).configure_cert(context)
+    issued.configure_cert(context)
     return context

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import ssl
+import sys
 import threading
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def _add_server_options(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """
-    Serve until SIGTERM, SIGINT or the end of stdin.
+    Serve until SIGTERM, SIGINT or the end of stdin; 2 if the log could not be written to its end.
 
     Raises:
         CommandError: If it can't begin.
@@ -121,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         runner.run(_serve(Server(endpoint, access), args, tls))
         if log:  # as long as a second signal does no harm: timeout(1) sends two
             log.close(endpoint.totals)
-    return 0
+    return 2 if log and log.cut else 0
 
 
 def _settings(args: argparse.Namespace) -> Settings:
@@ -182,6 +183,10 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
 
 def _truth_log(path: Path | None) -> TruthLog | None:
     try:
-        return TruthLog(path) if path else None
+        return TruthLog(path, _complain) if path else None
     except OSError as error:
         raise CommandError(f"can't write {path}: {error.strerror}") from None
+
+
+def _complain(text: str) -> None:
+    print(f"realtime-harness simulate: {text}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CommandError
-from harness.simulator.options import OPTIONS
+from harness.simulator.options import OPTIONS, parse_settings
 
 __all__ = ["load_profile", "shipped_profiles"]
 
@@ -34,9 +34,14 @@ def load_profile(name: str) -> dict[str, str | list[str]]:
         shipped = ", ".join(shipped_profiles())
         reason = f"can't read the profile {name}: {error.strerror}; shipped are {shipped}"
         raise CommandError(reason) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError(f"the profile {name} is no TOML: {error}") from None
-    return _options(raw, name)
+    given = _options(raw, name)
+    try:
+        parse_settings(given)
+    except CommandError as error:
+        raise CommandError(f"in the profile {name}, {error}") from None
+    return given
 
 
 def _options(raw: dict[str, Any], name: str) -> dict[str, str | list[str]]:
@@ -50,7 +55,9 @@ def _options(raw: dict[str, Any], name: str) -> dict[str, str | list[str]]:
         option = key.replace("-", "_")
         if option not in repeatable or option == "fault":
             raise CommandError(f"the profile {name} has an option that is none: {key}")
+        if isinstance(value, list) and not repeatable[option]:
+            raise CommandError(f"in the profile {name}, {key} has a list of values: give it one")
         values = [str(one) for one in (value if isinstance(value, list) else [value])]
-        given[option] = values if repeatable[option] else values[-1]
+        given[option] = values if repeatable[option] else values[0]
     given["fault"] = [f"{fault}={rate}" for fault, rate in faults.items()]
     return given

@@ -9,6 +9,7 @@ import msgspec
 from harness.records import LagHistogram
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Said", "Totals", "Truth", "TruthLog"]
@@ -110,32 +111,54 @@ class Totals(msgspec.Struct, kw_only=True):
         }
 
 
+_encoder = msgspec.json.Encoder()
+
+
 class TruthLog:
     """
     A file with a line for each response, and the totals as its last.
 
-    What faults strike beside responses has lines of its own: ``{"struck": …}``.
+    What faults strike beside responses has lines of its own: ``{"struck": …}``. Once it can't be
+    written any more, the disk being full, say, it ends there: calls go on.
+
+    Args:
+        path: Of the file.
+        complain: Told, once, in one line, that it ends before its time.
+
+    Attributes:
+        cut: Whether it did.
 
     Raises:
-        OSError: If the file can't be written.
+        OSError: If the file can't be opened.
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
         # Unbuffered, one write a line: a killed endpoint loses no response that was over.
         self._file: IO[bytes] = path.open("wb", buffering=0)
-        self._encoder = msgspec.json.Encoder()
+        self._path = path
+        self._complain = complain
+        self.cut = False
 
     def write(self, truth: Truth) -> None:
         """Log a response that is over."""
-        self._file.write(self._encoder.encode(truth.line()) + b"\n")
+        self._write(truth.line())
 
     def write_fault(self, label: str, session_id: str | None, at: int) -> None:
         """Log a fault that struck a handshake, which has no session, or a session."""
         struck = {"fault": label, "session_id": session_id, "at": at}
-        self._file.write(self._encoder.encode({"struck": struck}) + b"\n")
+        self._write({"struck": struck})
 
     def close(self, totals: Totals) -> None:
         """Log the totals and end the file."""
-        self._file.write(self._encoder.encode({"totals": totals.report()}) + b"\n")
+        self._write({"totals": totals.report()})
         self._file.close()
+
+    def _write(self, line: object) -> None:
+        rest = _encoder.encode(line) + b"\n"
+        try:
+            while rest and not self.cut:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.cut = True
+            self._complain(f"the log {self._path} is cut short: {error.strerror}")

@@ -50,6 +50,10 @@ def test_a_file_says_what_the_command_line_could(tmp_path):
         ('speeed = "1"', "has an option that is none: speeed"),
         ('fault = "stop=1%"', "has an option that is none: fault"),
         ("faults = 3", r"are a table: \[faults\]"),
+        ('ttfa = "soon"', "in the profile .*mine.toml, --ttfa: 'soon' is no duration"),
+        ("ttfa = []", "ttfa has a list of values: give it one"),
+        ('answer = ["1s", "2s"]', "answer has a list of values: give it one"),
+        ("ttfa = " + "[" * 3000, "is no TOML"),
     ],
 )
 def test_what_makes_no_sense_is_one_clear_line(tmp_path, text, says):

@@ -424,7 +424,12 @@ def test_it_ends_with_its_stdin():
         (["--speed", "fast"], "--speed: 'fast' is no speed"),
         (["--port", "70000"], "--port: must be a whole number from 0 to 65535, not '70000'"),
         (["--truth", "/nowhere/truth.jsonl"], "can't write /nowhere/truth.jsonl: No such file"),
-        (["--cert", "/nowhere/cert.pem"], "can't use the certificate /nowhere/cert.pem: No such"),
+        (
+            ["--cert", "/nowhere/cert.pem"],
+            "can't read /nowhere/cert.pem: No such file or directory",
+        ),
+        (["--cert", __file__], "test_server.py must hold a certificate and its private key"),
+        (["--tls", "/dev/null", "--host", "a b"], "no certificate can name the host 'a b'"),
         (["--key", "/nowhere/key.pem"], "--key needs its --cert"),
         (["--tls", "/nowhere/ca.pem"], "can't write /nowhere/ca.pem: No such file"),
         (["--tls", "ca.pem", "--cert", "c.pem"], "--tls makes a certificate, --cert brings one"),

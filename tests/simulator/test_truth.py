@@ -1,6 +1,7 @@
 """The truth log: what stands in it, instant by instant."""
 
 import json
+from pathlib import Path
 
 import pytest
 from dialogue import MS, Dialogue, silence, speech
@@ -136,7 +137,7 @@ def test_totals_add_up():
 
 
 def test_the_log_is_json_lines_that_end_with_the_totals(tmp_path):
-    log = TruthLog(tmp_path / "truth.jsonl")
+    log = TruthLog(tmp_path / "truth.jsonl", pytest.fail)
     caller = Dialogue(configure={})
     caller.say()
     caller.wait(5000)
@@ -147,3 +148,15 @@ def test_the_log_is_json_lines_that_end_with_the_totals(tmp_path):
     assert json.loads(after_one)["response_id"] == "resp_t00000_0"
     last = (tmp_path / "truth.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["totals"]["sessions"] == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_log_that_can_be_written_no_further_says_so_once():
+    said = []
+    log = TruthLog(Path("/dev/full"), said.append)
+
+    log.write_fault("refuse", None, 5)
+    log.close(Totals())
+
+    assert log.cut
+    assert said == ["the log /dev/full is cut short: No space left on device"]
