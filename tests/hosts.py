@@ -34,7 +34,7 @@ class Namespaces:
         """Make a host; wait until it has a network of its own: nothing but a loopback."""
         holder = subprocess.Popen([*command, "sleep", "600"], stderr=subprocess.DEVNULL)
         self._holders.append(holder)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 40
         while self._links(len(self._holders) - 1) != 1:
             if holder.poll() is not None or time.monotonic() > deadline:
                 raise OSError("no network namespace can be made")
