@@ -95,7 +95,7 @@ def test_users_of_a_lost_worker_go_to_others_in_the_end_and_nobody_begins_anew(
 def test_a_worker_that_was_frozen_hangs_up_as_it_goes_on_and_is_given_its_share_again(
     folder, simulator, free_port
 ):
-    target = simulator(*ANSWERS)
+    target = simulator("--answer", "240s", "--ttfa", "100ms")  # on its way for a minute
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
     load = ("-u", 4, "-r", 4, "--enable-rebalancing", "--host", target.url)
     with Locust(folder, "--headless", *swarm, *load, *LONG) as locust:
