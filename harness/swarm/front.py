@@ -257,9 +257,8 @@ class FrontStation(Station):
     def interrupt(self) -> None:
         """Ctrl-C: end the calls."""
         if self.recording is not None:
-            # Workers of other hosts hear nothing more before they have ended theirs.
-            when = f" within {self.environment.stop_timeout:g} s"
-            say(f"ending the calls{'; Ctrl-C once more cuts them short' if self.dials else when}")
+            limit = f"{self.environment.stop_timeout:g} s"
+            say(f"ending the calls within {limit}; Ctrl-C once more cuts them short")
         super().interrupt()
 
     def terminate(self) -> None:

@@ -330,6 +330,11 @@ class MasterStation(FrontStation):
         self._stop_waiting()
         super().interrupt()
 
+    def cut(self) -> None:
+        """Ctrl-C once more: workers of other hosts hear of it from here."""
+        super().cut()
+        self.runner.send_message(CUT, {"all": True})
+
     def terminate(self) -> None:
         """SIGTERM, which Locust does not listen to yet: the same."""
         self._stop_waiting()

@@ -56,7 +56,7 @@ AWAY = "realtime_away"
 """Worker to master: this worker was frozen and has cut its calls; how many users has it now?"""
 
 CUT = "realtime_cut"
-"""Master to workers: end the calls of users who are told to stop, in mid-turn."""
+"""Master to workers: end the calls of users who are told to stop, in mid-turn; ``all``: of all."""
 
 TROUBLE = "realtime_trouble"
 """Worker to master: ``worker`` can't go on, and the ``reason`` in one line."""

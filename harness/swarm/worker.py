@@ -16,6 +16,7 @@ from harness.sinks.tally import Tally
 from harness.swarm.crowd import Crowd
 from harness.swarm.desk import Order
 from harness.swarm.kept import keep
+from harness.swarm.listening import Listening
 from harness.swarm.messages import (
     ANNOUNCEMENT,
     ARRIVALS,
@@ -57,6 +58,7 @@ class WorkerStation(Station):
         self._stopping = RLock()
         self._stop_users = self.runner.stop
         self.runner.stop = self._stop
+        Listening(self.runner)
         self._leaving = False
         self._watch = Watch(seconds())
         self._looks = gevent.get_hub().loop.timer(LOOK, LOOK)
@@ -117,7 +119,10 @@ class WorkerStation(Station):
             share.desk.arrived(msgspec.convert(msg.data["orders"], list[Order]))
 
     def _on_cut(self, environment: Any, msg: Any, **_: Any) -> None:
-        self.cut_leaving()
+        if msg.data:
+            self.cut()
+        else:
+            self.cut_leaving()
 
     def on_report(self, data: dict[str, Any]) -> None:
         """Locust reports to the master: add what is ours."""

@@ -1,9 +1,11 @@
 """A load test over several processes: the same files and the same truth as in one."""
 
+import json
 import os
 import signal
 import time
 import urllib.request
+from urllib.parse import urlsplit
 
 import pytest
 from locusts import LOCUSTFILE, Locust, children, group, missed, truth, wait_until
@@ -27,6 +29,13 @@ def two_workers():
 def callers(locust, name):
     """The numbers of those who are in its records."""
     return {line["caller"] for line in locust.lines(name)}
+
+
+def heard_s(target):
+    """Seconds of speech that the endpoint has heard."""
+    host = urlsplit(target.url).netloc
+    with urllib.request.urlopen(f"http://{host}/totals") as answer:
+        return json.load(answer)["audio_in_s"]
 
 
 def workers_of(locust):
@@ -74,6 +83,27 @@ def test_a_signal_ends_all_processes_together_with_every_turn(
         assert locust.read("summary.json")["outcomes"] == {"completed": len(turns)}
         target.process.terminate()
         assert locust.heard == truth(target.truth)
+
+
+def test_the_second_ctrl_c_at_a_master_cuts_the_calls_of_workers_that_hear_none(folder, simulator):
+    target, port = simulator("--ttfa", "90s"), free_port()
+    bind = ("--master", "--expect-workers", 1, "--master-bind-port", port)
+    load = ("-u", 2, "-r", 2, "--stop-timeout", 80, "--host", target.url, *TALK)
+    patient = ("--timeout-first-audio", "100s")
+    with (
+        Locust(folder, "--headless", *bind, *load, *patient) as master,
+        Locust(folder, "--worker", "--master-port", port, *TALK) as worker,
+    ):
+        wait_until(lambda: heard_s(target) > 0, 40, lambda: master.text)
+        master.process.send_signal(signal.SIGINT)
+        master.wait_for("Ctrl-C once more")
+        master.process.send_signal(signal.SIGINT)
+        assert master.wait() == master.judged, master.text
+        assert worker.wait(20) == 0, worker.text
+
+        assert {turn["outcome"] for turn in master.lines("turns")} == {"cut"}
+        assert master.read("run.json")["lost_workers"] == []
+        assert "Traceback" not in master.text + worker.text
 
 
 def test_autostart_and_autoquit_end_as_a_headless_run_does(folder, simulator, two_workers):
