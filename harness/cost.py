@@ -12,7 +12,7 @@ import msgspec
 __all__ = ["Price", "Prices", "Rate", "cost_usd", "load_prices", "merge_usage", "tokens"]
 
 
-Usd = Annotated[float, msgspec.Meta(ge=0)]
+Usd = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
 class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ def load_prices(path: Path | None = None) -> Prices:
     source = path or files("harness").joinpath("data/prices.toml")
     try:
         return msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), Prices)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{source} is no price table: {error}") from None
 
 

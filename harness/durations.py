@@ -15,6 +15,7 @@ __all__ = ["Distribution", "parse_distribution", "parse_duration"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|min|m|h|)")
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+LONGEST = 366 * 86_400.0  # seconds
 _CALL = re.compile(r"(lognormal|uniform|normal)\(([^,()]+),([^,()]+)\)")
 
 
@@ -29,7 +30,10 @@ def parse_duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no duration: write it like 300ms, 1.5s or 2m")
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > LONGEST:
+        raise ValueError(f"{text!r} is longer than a year")
+    return seconds
 
 
 class Distribution(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -38,6 +37,8 @@ __all__ = [
 TURN_DETECTION = ("none", "server_vad", "semantic_vad")
 NOISES = ("white", "babble")
 FORMATS = {"pcm16": PCM16, "pcmu": PCMU, "pcma": PCMA}
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # a line break in a header begins another
 _BETWEEN_HEADERS = re.compile(r"\n|;(?=\s*(?:[\w!#$%&'*+.^`|~-]+\s*:(?!//)|$))")
 """A semicolon may stand within a value, as in a cookie: it ends a header if another follows."""
 
@@ -92,9 +93,11 @@ def _decibels(text: str) -> float:
 def _json_object(text: str) -> dict[str, Any]:
     path = existing_file(text)
     try:
-        raw = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
+        raw = msgspec.json.decode(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{text} is not JSON: {error}") from None
+    except OSError as error:
+        raise ValueError(f"can't read {text}: {error.strerror}") from None
     if not isinstance(raw, dict):
         raise ValueError(f"{text} must hold a JSON object, the session of session.update")
     return raw
@@ -104,7 +107,7 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     found = []
     for line in filter(None, (part.strip() for part in _BETWEEN_HEADERS.split(text))):
         name, colon, value = line.partition(":")
-        if not colon or not name.strip() or " " in name.strip():
+        if not colon or not _HEADER_NAME.fullmatch(name.strip()) or _CONTROL.search(value):
             # The value may be a secret: it is not repeated.
             raise ValueError("must look like 'Name: value'")
         found.append((name.strip(), value.strip()))

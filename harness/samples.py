@@ -28,7 +28,8 @@ _G711 = {"pcmu": "ULAW", "pcma": "ALAW"}
 
 def to_int16(samples: Any) -> Any:
     """Samples as floats, full scale 1.0, rounded to 16 bits; what is louder is clipped."""
-    return np.clip(np.rint(np.nan_to_num(samples) * 32768), -32768, 32767).astype(np.int16)
+    scaled = np.nan_to_num(samples, posinf=1.0, neginf=-1.0) * 32768
+    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
 
 
 def resample(samples: Any, rate: int, to: int) -> Any:

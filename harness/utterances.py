@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent / "data"
+_RATES = (4_000, 768_000)  # samples a second: beyond, what the file says of itself is wrong
 """What is shipped."""
 
 
@@ -175,8 +176,14 @@ def read_audio(path: Path) -> Any:
     if not path.is_file():
         raise CorpusError(f"can't read {path}: there is no such file")
     try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise CorpusError(f"can't read {str(path)!r}: its name is no UTF-8; rename it") from None
+    try:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".").lower()
         raise CorpusError(f"can't read {path}: {reason}; repair, convert or remove it") from None
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise CorpusError(f"can't say {path}: no speech has {rate} samples a second; convert it")
     return resample(to_int16(audio.mean(axis=1)), rate, PCM16.rate)

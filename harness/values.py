@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -95,15 +96,13 @@ def yes(text: str) -> bool:
 
 def existing_folder(text: str) -> Path:
     """A folder that is there."""
-    path = Path(text)
-    if not path.is_dir():
+    if not os.path.isdir(text):  # noqa: PTH112 - Path's raises where a name is too long
         raise ValueError(f"there is no folder {text}")
-    return path
+    return Path(text)
 
 
 def existing_file(text: str) -> Path:
     """A file that is there."""
-    path = Path(text)
-    if not path.is_file():
+    if not os.path.isfile(text):  # noqa: PTH113 - Path's raises where a name is too long
         raise ValueError(f"there is no file {text}")
-    return path
+    return Path(text)

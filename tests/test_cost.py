@@ -222,6 +222,8 @@ def test_a_table_of_ones_own(tmp_path):
         'date = "2027-01-01"\n[models.m]\naudio = 5',
         'date = "2027-01-01"\n[models.m.audio]\ninputs = 5',
         'date = "2027-01-01"\n[models.m.audio]\ninput = -5',
+        'date = "2027-01-01"\n[models.m.audio]\ninput = inf',
+        "date = " + "[" * 3000,
     ],
 )
 def test_a_file_that_is_no_price_table_is_refused_in_one_line(tmp_path, text):

@@ -29,6 +29,12 @@ def test_floats_become_samples_without_wrapping():
     assert to_int16(floats).tolist() == [0, 16384, -16384, 32767, -32768, 32767, -32768, 0, 1]
 
 
+def test_what_is_no_number_is_silent_and_what_has_no_bound_is_clipped():
+    strange = np.array([np.nan, np.inf, -np.inf], dtype=np.float32)
+
+    assert to_int16(strange).tolist() == [0, 32767, -32768]
+
+
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100])
 def test_resampling_keeps_a_tone(rate):
     samples = resample(tone(24_000), 24_000, rate)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soundfile
 from recordings import RATE, write
 
 from harness import utterances
@@ -73,3 +74,22 @@ def test_a_detector_that_cannot_run_is_one_line(folder, monkeypatch):
 
     with pytest.raises(CorpusError, match=r"^can't find the voice in audio: .* no such library$"):
         utterance_from_file(write(folder / "a.wav", SHIPPED.get("menu").samples))
+
+
+def test_a_file_that_says_it_has_one_sample_a_second_is_refused(folder):
+    path = folder / "slow.wav"
+    soundfile.write(path, SHIPPED.utterances[0].samples, 1)
+
+    with pytest.raises(CorpusError, match=r"slow.wav: no speech has 1 samples a second"):
+        utterance_from_file(path)
+
+
+def test_a_name_that_is_no_utf_8_is_one_clear_line(folder):
+    path = folder / "\udcff.wav"
+    try:
+        path.write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system takes no such name")
+
+    with pytest.raises(CorpusError, match=r"its name is no UTF-8; rename it$"):
+        utterance_from_file(path)

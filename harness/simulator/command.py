@@ -12,6 +12,7 @@ import ssl
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from harness.descriptors import allow_descriptors
 from harness.errors import CommandError
@@ -144,6 +145,7 @@ def _fault_list() -> str:
 async def _serve(server: Server, args: argparse.Namespace, tls: ssl.SSLContext | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_on_trouble)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
@@ -160,6 +162,19 @@ async def _serve(server: Server, args: argparse.Namespace, tls: ssl.SSLContext |
     gc.freeze()
     await stop.wait()
     await server.close()
+
+
+def _on_trouble(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say in one line what a client did to its connection, as where it does not trust us."""
+    error = context.get("exception")
+    # The TLS of aiofastnet names the class where asyncio has the exception.
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, OSError):
+        _complain(
+            f"{context['message'].splitlines()[0]}: {kind.__name__ if error is kind else error}"
+        )
+    else:
+        loop.default_exception_handler(context)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -61,10 +61,10 @@ class RunDirectory:
                 self._files[name] = os.open(
                     path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
                 )
+            self._describe()
         except OSError as error:
             self.close()
             raise _unwritable(path, error) from error
-        self.update()
 
     @classmethod
     def create(cls, parent: Path, run: Mapping[str, Any]) -> "RunDirectory":
@@ -125,7 +125,7 @@ class RunDirectory:
             while lines:
                 lines = lines[os.write(self._files[name], lines) :]
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _broken_off(self.path, error) from error
 
     def _leave(self, name: str, content: bytes) -> None:
         path = self.path / name
@@ -135,11 +135,14 @@ class RunDirectory:
     def update(self, **facts: Any) -> None:
         """Change what ``run.json`` says; readers see the old one or the new one, never a half."""
         self.run.update(facts)
-        text = msgspec.json.format(msgspec.json.encode(self.run), indent=2) + b"\n"
         try:
-            write_whole(self.path / "run.json", text)
+            self._describe()
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _broken_off(self.path, error) from error
+
+    def _describe(self) -> None:
+        text = msgspec.json.format(msgspec.json.encode(self.run), indent=2) + b"\n"
+        write_whole(self.path / "run.json", text)
 
     def close(self) -> None:
         """Append no more."""
@@ -159,7 +162,17 @@ def _point(link: Path, name: str) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> RunDirectoryError:
-    reason = (error.strerror or str(error)).lower()
     return RunDirectoryError(
-        f"no run can be recorded in {path}: {reason}; choose another folder with --run-dir"
+        f"no run can be recorded in {path}: {_reason(error)}; choose another folder with --run-dir"
     )
+
+
+def _broken_off(path: Path, error: OSError) -> RunDirectoryError:
+    return RunDirectoryError(
+        f"{path} takes no more records: {_reason(error)}; what came before is kept, what comes is "
+        "not: stop, make room or choose another folder with --run-dir"
+    )
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -335,6 +335,21 @@ def test_it_makes_a_certificate_when_asked_to(tmp_path):
     assert heard == ["session.created", "session.created"]
 
 
+def test_a_client_that_does_not_trust_it_is_told_of_in_a_line(tmp_path):
+    said = tmp_path / "said"
+    options = ("--tls", str(tmp_path / "authority.pem"))
+    with said.open("w") as file, running_simulator(*options, stderr=file.fileno()) as simulator:
+        with pytest.raises(ssl.SSLError):
+            with_client(simulator.url, None, ssl=ssl.create_default_context())
+        end = time.monotonic() + WITHIN
+        while not said.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    for line in said.read_text().splitlines():
+        assert line.startswith("realtime-harness simulate: ")
+
+
 def test_metrics_are_the_totals_in_the_words_of_prometheus(simulator):
     address = simulator.url.replace("ws://", "http://").removesuffix("/v1/realtime")
 

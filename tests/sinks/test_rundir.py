@@ -73,7 +73,9 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(RunDirectoryError, match="no space left on device"):
+    with pytest.raises(
+        RunDirectoryError, match=r"no space left on device; what came before is kept"
+    ):
         run.on_turn(Turn())
 
 
