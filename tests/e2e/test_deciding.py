@@ -33,7 +33,7 @@ def test_the_largest_number_that_may_call_is_the_end_of_a_search(folder, simulat
         "from capacity import Caller\n"
         "from harness.swarm import CapacityShape, Plan\n"
         "class Small(CapacityShape):\n"
-        "    plan = Plan(start=4, settle=0.2, span=0.2, longest=4)\n"
+        "    plan = Plan(start=4, settle=0.2, span=0.2, longest=60)\n"
     )
     arguments = ("-u", 8, "-r", 8, "--host", target.url, "--slo", "ttfa:p50<5s", *QUICK_CALLS)
     with Locust(folder, "--headless", *arguments, locustfile=small) as locust:
@@ -63,7 +63,7 @@ def test_a_run_of_two_workers_ends_when_an_objective_can_no_longer_be_met(
     target = simulator(*QUICK_ANSWERS)
     slo = ("--slo", "turns:completed<3", "--slo", "ttfa:p50<5s", "--slo-stop")
     swarm = ("--processes", 2, "--master-bind-port", free_port, "--master-port", free_port)
-    arguments = ("-u", 4, "-r", 4, "-t", "90s", "--host", target.url, *slo, *swarm)
+    arguments = ("-u", 4, "-r", 4, "-t", "10m", "--host", target.url, *slo, *swarm)
     with Locust(folder, "--headless", *arguments, *QUICK_CALLS) as locust:
         assert locust.wait() in (1, 2), locust.text  # 2: few turns may not carry the median
 
@@ -71,7 +71,7 @@ def test_a_run_of_two_workers_ends_when_an_objective_can_no_longer_be_met(
         assert f"ending: {why}" in locust.text
         summary = locust.read("summary.json")
         assert summary["ended_early"].startswith(why)
-        assert summary["duration_s"] < 60
+        assert summary["duration_s"] < 300
         assert summary["slo"][0]["met"] is False
         assert locust.read("run.json")["state"] == "ended"
 
@@ -81,9 +81,14 @@ def test_a_slower_release_is_told_from_the_one_before(folder, simulator, capsys)
     """Two runs of the same callers, the second of an endpoint that answers 80 ms later."""
     runs = []
     for ttfa in ("200ms", "280ms"):
+        own = folder / ttfa
+        own.mkdir()
+        (own / "say").symlink_to(folder / "say")
         target = simulator("--answer", "300ms", "--ttfa", ttfa)
-        arguments = ("-u", 24, "-r", 24, "-t", "9s", "--host", target.url)
-        with Locust(folder, "--headless", *arguments, *QUICK_CALLS) as locust:
+        arguments = ("-u", 24, "-r", 24, "--host", target.url)
+        with Locust(own, "--headless", *arguments, *QUICK_CALLS) as locust:
+            locust.wait_for_turns(100)
+            locust.process.terminate()
             assert locust.wait() == locust.judged, locust.text
             runs.append(str(locust.run.resolve()))
     figures = folder / "compared.json"

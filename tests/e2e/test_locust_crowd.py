@@ -155,7 +155,7 @@ def test_users_of_a_worker_that_quits_go_to_others_and_a_lost_one_holds_up_no_en
             master.wait_for(r"-2 is missing")
         ui.post("/stop")
         wait_until((master.run / "summary.json").exists, 40, lambda: master.text)
-        wait_until(lambda: ui.state() in ("ready", "stopped"), 10, ui.state)
+        wait_until(lambda: ui.state() in ("ready", "stopped"), 60, ui.state)
         assert master.read("summary.json")["max_concurrency"] <= 2
         master.process.terminate()
         assert (master.wait(), second.wait()) == (master.judged, 0)
