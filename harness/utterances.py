@@ -36,8 +36,9 @@ __all__ = [
 ]
 
 DATA = Path(__file__).parent / "data"
-_RATES = (4_000, 768_000)  # samples a second: beyond, what the file says of itself is wrong
 """What is shipped."""
+
+_RATES = (4_000, 768_000)  # samples a second: beyond, what the file says of itself is wrong
 
 
 class CorpusError(ValueError):
