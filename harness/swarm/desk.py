@@ -12,8 +12,12 @@ from harness.arrivals import Intended, Report
 __all__ = ["Desk", "Order"]
 
 NS = 1_000_000_000
-AGREE = NS // 10
-"""Two hosts whose clocks differ by more go by when a call was handed out instead."""
+AGREE = NS // 2
+"""
+Two hosts whose clocks differ by more go by when a call was handed out instead.
+
+Less is how long word of a call may be on its way to a busy process: it is due as it was.
+"""
 
 TOO_LATE = 2 * NS
 """A worker that did not run for longer is soon taken for lost, and its calls given to others."""

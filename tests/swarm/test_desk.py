@@ -111,6 +111,14 @@ def test_where_wall_clocks_disagree_a_call_is_due_as_long_from_now_as_it_was_the
     assert waiting.get(timeout=5).due_at - 20 * MS in handed
 
 
+def test_a_call_that_was_long_on_its_way_is_due_when_it_was_due(desk):
+    waiting = user(desk)
+    settle()
+    handed = hand(desk, 1, in_ns=420 * MS, ahead_ns=-400 * MS)
+
+    assert waiting.get(timeout=5).due_at - 20 * MS in handed
+
+
 def test_a_process_that_did_not_run_gives_back_what_is_long_overdue(desk, said, monkeypatch):
     waiting = user(desk)
     settle()
