@@ -25,7 +25,7 @@ ARRIVALS = {"arrivals": "2/s", "call_length": "1500ms"}
 RUNS = {
     "steady": ("-u", 3, "-r", 3, "-t", "6s"),
     "steps": ("--steps", "1,3", "--step-time", "3s", "-r", 9),
-    "spike": ("-u", 4, "-r", 4, "--spike-base", "1", "--spike-after", "3s", "--spike-time", "3s"),
+    "spike": ("-u", 4, "-r", 4, "--spike-base", "1", "--spike-after", "4s", "--spike-time", "4s"),
     "soak": ("-u", 3, "-r", 1, "-t", "9s"),
     "open_arrivals": ("-u", 2, "--arrivals", "2/s", "--call-length", "1500ms"),
     "barge_in": ("-u", 2, "-r", 2, "--listen", "playback"),
