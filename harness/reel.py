@@ -11,7 +11,7 @@ import heapq
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ from harness.audio import AudioFormat
 from harness.limits import Limits
 from harness.realtime.decode import salvage
 from harness.realtime.events import AudioDelta
-from harness.records import SCHEMA, Turn
+from harness.records import SCHEMA, Count, Instant, Turn
 from harness.samples import first_audible
 from harness.tape import Deed, Fact, Tape
 
@@ -36,13 +36,23 @@ class _Header(msgspec.Struct, kw_only=True):
     limits: Limits
     vad: bool
     hear_out: bool
-    buffer_ns: int
+    buffer_ns: Instant
     tool_rounds: int = 8  # as long as no tape said it
-    commit_at: int | None
-    closed_at: int
+    commit_at: Instant | None
+    closed_at: Instant
+
+
+class _Measured(msgspec.Struct):
+    """How long a delta of audio was, in bytes, and at which sample it becomes audible."""
+
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
+    audible: Count | None
 
 
 _header_decoder = msgspec.json.Decoder(_Header)
+_line_decoder = msgspec.json.Decoder(
+    tuple[Instant, Literal["us", "endpoint"], dict[str, Any], Count]
+)
 
 
 def write_tape(tape: Tape, *, audio: bool = False) -> bytes:
@@ -75,20 +85,26 @@ def read_tape(path: Path) -> Tape:
         ValueError: If the file is none.
 
     """
-    first, *lines = path.read_bytes().splitlines()
-    header = _header_decoder.decode(first)
+    lines = path.read_bytes().splitlines()
+    if not lines:
+        raise ValueError("it is empty")
+    try:
+        header = _header_decoder.decode(lines[0])
+        facts = [_read_fact(line, header) for line in lines[1:]]
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
     fields = msgspec.structs.asdict(header)
     del fields["schema"]
-    facts = [_read_fact(line, header) for line in lines]
     return Tape(**fields, facts=facts)
 
 
 def _read_fact(line: bytes, header: _Header) -> Fact:
-    at, who, raw, uncertainty = msgspec.json.decode(line)
+    at, who, raw, uncertainty = _line_decoder.decode(line)
     if who == "us":
         return Fact(at, msgspec.convert(raw, Deed), uncertainty, header.turn)
     if "bytes" in raw:
-        raw["delta"] = _sound(raw.pop("bytes"), raw.pop("audible"), header.format)
+        sound = msgspec.convert(raw, _Measured)
+        raw["delta"] = _sound(sound.bytes, sound.audible, header.format)
         return Fact(at, msgspec.convert(raw, AudioDelta), uncertainty)
     event, _ = salvage(msgspec.json.encode(raw))
     return Fact(at, event, uncertainty)

@@ -57,7 +57,7 @@ def print_refolded(console: Console, tapes: list[Tape], buffer_s: float) -> None
 
 
 def _figures(turns: list[Turn]) -> Iterable[tuple[str, str]]:
-    audible = [s for turn in turns if (s := turn.metrics["ttfa_audible"]) is not None]
+    audible = [s for turn in turns if (s := turn.metrics.get("ttfa_audible")) is not None]
     gaps = [gap for turn in turns for gap in turn.gaps]
     yield "ttfa_audible, median", _seconds(median(audible)) if audible else "–"
     yield "ttfa_audible, longest", _seconds(max(audible)) if audible else "–"
@@ -65,7 +65,7 @@ def _figures(turns: list[Turn]) -> Iterable[tuple[str, str]]:
     yield "gaps", str(len(gaps))
     yield "gaps together", _seconds(sum(gaps))
     yield "longest gap", _seconds(max(gaps, default=0.0))
-    yield "dead air", _seconds(sum(turn.metrics["dead_air"] or 0.0 for turn in turns))
+    yield "dead air", _seconds(sum(turn.metrics.get("dead_air") or 0.0 for turn in turns))
 
 
 def _seconds(value: float) -> str:

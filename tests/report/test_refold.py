@@ -57,9 +57,24 @@ def test_a_run_without_tapes_is_one_clear_line(tmp_path, capsys):
     assert "record some with --record N" in capsys.readouterr().err
 
 
-def test_a_damaged_tape_is_one_clear_line(run, capsys):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[:50],
+        lambda content: b"",
+        lambda content: content + b"5\n",
+        lambda content: content + b'["noon","endpoint",{},0]\n',
+        lambda content: content + b'[1,"somebody",{},0]\n',
+        lambda content: content + b'[1,"endpoint",null,0]\n',
+        lambda content: content.replace(b'"audible":', b'"audibly":'),
+        lambda content: re.sub(rb'"bytes":\d+', b'"bytes":9223372036854775807', content),
+        lambda content: content + b"[" * 3000,
+    ],
+)
+def test_a_damaged_tape_is_one_clear_line(run, capsys, spoil):
     (path,) = (run / "tapes").iterdir()
-    path.write_bytes(path.read_bytes()[:50])
+    path.write_bytes(spoil(path.read_bytes()))
 
     assert main(["report", str(run), "--jitter-buffer", "200ms"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"can't read the tape {path}: " in line
