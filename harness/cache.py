@@ -28,7 +28,11 @@ def kept(path: Path, make: Callable[[], bytes]) -> bytes:
 
 def write_whole(path: Path, content: bytes) -> Path:
     """All of it or nothing: beside its place first, then moved there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)  # that of the file beside it says nothing to people
+        raise
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

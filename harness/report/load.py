@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import CommandError
-from harness.records import Health
+from harness.records import Health, Instant, Quantity
 from harness.report.clock import Clocks
 from harness.report.columns import Seconds, Table
 from harness.report.lines import Lines
@@ -26,6 +26,13 @@ FILES = ("turns.jsonl", "sessions.jsonl", "health.jsonl")
 
 EXACT_BYTES = 4_000_000_000
 """Of ``turns.jsonl``, two million turns: of more, seconds are kept in single precision."""
+
+
+class _HealthRow(Health, kw_only=True):
+    """A line of health; whatever is without these two is none."""
+
+    at: Instant
+    interval_s: Quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +132,14 @@ def load_run(path: Path, progress: Callable[[int], None] = lambda _: None) -> Ru
     meta, damage = read_description(path / "run.json")
     turn_lines = Lines(path / FILES[0], TurnRow, progress)
     session_lines = Lines(path / FILES[1], SessionRow, progress)
-    health_lines = Lines(path / FILES[2], Health, progress)
+    health_lines = Lines(path / FILES[2], _HealthRow, progress)
     rounded = _bytes_of(turn_lines.path) > EXACT_BYTES
     seconds: Seconds = np.float32 if rounded else np.float64
     # A run may still be at it. A session is recorded after its turns: read after them, it would
     # count some that were recorded meanwhile, and they would be held for lost.
     sessions = session_frame(session_lines.chunks(), seconds)
     turns, gaps, tools = _read_turns(turn_lines, seconds)
-    health = [_packed(row) for rows in health_lines.chunks() for row in rows]
+    health: list[Health] = [_packed(row) for rows in health_lines.chunks() for row in rows]
 
     clocks = Clocks(meta.get("anchors") or {})
     unanchored = clocks.assume(_first_instants(turns, sessions, health))

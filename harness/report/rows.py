@@ -52,8 +52,12 @@ class Tagged(Protocol):
     tags: msgspec.Raw
 
 
-class TurnRow(msgspec.Struct, gc=False):
-    """The fields of ``records.Turn`` that the report needs; words it doesn't know are kept."""
+class TurnRow(msgspec.Struct, gc=False, kw_only=True):
+    """
+    The fields of ``records.Turn`` that the report needs; words it doesn't know are kept.
+
+    Whatever is without ``due_at`` is no turn.
+    """
 
     worker: str = "local"
     caller: Ordinal = 0
@@ -67,7 +71,7 @@ class TurnRow(msgspec.Struct, gc=False):
     outcome: str | None = None
     phase: str | None = None
     code: str | None = None
-    due_at: Instant = 0
+    due_at: Instant
     written_at: Instant | None = None
     marks: _Marks = msgspec.field(default_factory=_Marks)  # type: ignore[valid-type]
     metrics: _Metrics = msgspec.field(default_factory=_Metrics)  # type: ignore[valid-type]

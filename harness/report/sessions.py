@@ -1,7 +1,7 @@
 """The sessions of a run, a line each: what its end said, or its start while that is missing."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -26,11 +26,15 @@ _COUNTS = ("deviations", "scorecard", "errors", "imports")
 _KEY = ["worker", "caller", "call", "started_at"]
 
 
-class SessionRow(msgspec.Struct):
-    """The fields of ``records.Session`` that the report needs."""
+class SessionRow(msgspec.Struct, kw_only=True):
+    """
+    The fields of ``records.Session`` that the report needs.
 
-    event: str = "start"
-    at: Instant = 0
+    Whatever is without ``event`` and ``at`` is no session.
+    """
+
+    event: Literal["start", "end"]
+    at: Instant
     worker: str = "local"
     caller: Ordinal = 0
     call: Ordinal = 0

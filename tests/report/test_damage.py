@@ -55,6 +55,12 @@ STRANGE = [
     "[" * 2000 + "]" * 2000,
 ]
 
+OTHERS = {
+    "turns.jsonl": answered(),
+    "sessions.jsonl": session()[0],
+    "health.jsonl": second(),
+}
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
@@ -230,3 +236,12 @@ def test_a_line_as_long_as_a_file_costs_no_other(tmp_path):
     (rows,) = lines.chunks()
 
     assert (len(rows), lines.damaged, lines.cut) == (2, 1, False)
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b'{"x":1}\n', *map(encode, OTHERS.values())])
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_record_of_that_file_is_damaged(tmp_path, name, line):
+    path = write_run(tmp_path)
+    (path / name).write_bytes(line)
+
+    assert load_run(path).damaged[name] == (line != encode(OTHERS[name]))
