@@ -21,8 +21,6 @@ from harness.durations import Distribution
 
 __all__ = ["Arrival", "Handout", "Intended", "Report", "Switchboard", "schedule"]
 
-NS = 1_000_000_000
-
 
 class Arrival(msgspec.Struct, frozen=True, order=True):
     """A call of the schedule; the same for the same seed, whoever makes it."""
@@ -76,7 +74,7 @@ def schedule(rate: float, length: Distribution | None, seed: int) -> Iterator[Ar
     due = 0
     for number in count(1):
         rng = random.Random(f"{seed}/arrival/{number}")
-        due += round(rng.expovariate(rate) * NS)
+        due += round(rng.expovariate(rate) * 1e9)
         yield Arrival(number, due, length.sample(rng) if length else 0.0)
 
 

@@ -2,8 +2,6 @@
 
 __all__ = ["next_beat"]
 
-NS = 1_000_000_000
-
 
 def next_beat(every: float, after: int, *, wall: int, now: int) -> int:
     """
@@ -23,5 +21,5 @@ def next_beat(every: float, after: int, *, wall: int, now: int) -> int:
 
     """
     offset = wall - now
-    step = round(every * NS)
+    step = round(every * 1e9)
     return -(-(after + offset) // step) * step - offset

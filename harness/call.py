@@ -23,9 +23,8 @@ from harness.workload import Workload
 
 __all__ = ["Call", "CallEnded", "What"]
 
-NS = 1_000_000_000
-LOOK_NS = NS // 2  # between looks whether a caller who pauses is to stop
-EARLY_NS = NS // 20  # so long before its time a caller gets ready to speak
+LOOK_NS = 500_000_000  # between looks whether a caller who pauses is to stop
+EARLY_NS = 50_000_000  # so long before its time a caller gets ready to speak
 SHORTEST_COMMIT = 0.1  # seconds; endpoints refuse less
 
 What = str | Path | AudioChunk | Utterance | None
@@ -112,7 +111,7 @@ class Call(Line):
         return self._corpus.idle_frames(format, self.workload.frame_ms)
 
     def _connected(self) -> None:
-        self._ends_at = monotonic_ns() + int((self._length or 0.0) * NS)
+        self._ends_at = monotonic_ns() + int((self._length or 0.0) * 1e9)
         if self.workload.speaks_first:
             self.greet()
 
@@ -184,7 +183,7 @@ class Call(Line):
 
     def pause(self, seconds: float) -> None:
         """Stay on the line, saying nothing; less long, if the caller is to stop."""
-        self._pause_until(monotonic_ns() + int(seconds * NS))
+        self._pause_until(monotonic_ns() + int(seconds * 1e9))
 
     def wait_for_beat(self, every: float) -> None:
         """Stay on the line until the next multiple of ``every`` seconds on the master's clock."""
@@ -213,7 +212,7 @@ class Call(Line):
         if listen is None:
             self._until(lambda now: turn.outcome is not None)
             return
-        audible, recorder = int(listen * NS), self.recorder
+        audible, recorder = int(listen * 1e9), self.recorder
         self._until(
             lambda now: turn.outcome is not None or recorder.has_heard(turn, audible, now),
             lambda: recorder.hears_at(turn, audible, monotonic_ns()),

@@ -37,9 +37,8 @@ from harness.workload import Workload
 
 __all__ = ["CallEnded", "Line"]
 
-NS = 1_000_000_000
-A_WHILE = 60 * NS  # nothing is due: look again then
-SOON = NS // 4  # who waits for money looks whether the run is over
+A_WHILE_NS = 60_000_000_000  # nothing is due: look again then
+SOON_NS = 250_000_000  # who waits for money looks whether the run is over
 
 
 class CallEnded(Exception):
@@ -73,7 +72,7 @@ class Line(ABC):
         self.recorder = (TurnRecorder if on_tape is None else TapedRecorder)(
             identity=identity,
             limits=workload.limits,
-            buffer=int(workload.jitter_buffer * NS),
+            buffer=int(workload.jitter_buffer * 1e9),
             format=workload.audio_format,
             vad=workload.turn_detection != "none",
             hear_out=workload.listen == "playback",
@@ -248,7 +247,7 @@ class Line(ABC):
         ticket = self._spending.ask(self.recorder.turns - self._first_turn)
         self._until(
             lambda now: ticket.granted is not None or self._stopping(),
-            lambda: monotonic_ns() + SOON,
+            lambda: monotonic_ns() + SOON_NS,
         )
         return bool(ticket.granted)
 
@@ -259,7 +258,7 @@ class Line(ABC):
 
     def _begin(self, kind: Kind, said: str, due: int) -> Turn:
         turn = self.recorder.begin(kind, due=due, at=None, said=said)
-        turn.session_age_s = (due - (self.connection.upgraded_at or due)) / NS
+        turn.session_age_s = (due - (self.connection.upgraded_at or due)) / 1e9
         turn.worker_concurrency = len(census().transports)
         self._spending.begun(turn)
         return turn
@@ -280,7 +279,7 @@ class Line(ABC):
                 *(limit.at if limit else None, self.recorder.next_close()),
                 *(self._toolbox.next_due, wake()),
             )
-            self.connection.wait(min((at for at in due if at), default=now + A_WHILE))
+            self.connection.wait(min((at for at in due if at), default=now + A_WHILE_NS))
 
     def _step(self, now: int) -> None:
         """Do what is due, close what is over, hand on what is finished."""

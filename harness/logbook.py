@@ -16,7 +16,6 @@ from harness.workload import Workload
 
 __all__ = ["Logbook"]
 
-NS = 1_000_000_000
 KEPT_DEVIATIONS = 64  # of one session, told apart
 OTHER = "other"
 
@@ -108,7 +107,7 @@ class Logbook:
         record.message = message or record.message
         if microphone is not None:
             record.audio_sent_s = microphone.sent_s
-            overdue = max(0, record.at - microphone.due) / NS if microphone.sending else 0.0
+            overdue = max(0, record.at - microphone.due) / 1e9 if microphone.sending else 0.0
             record.audio_due_s = record.audio_sent_s + overdue
         self._on_session(record)
         self._intended = None
@@ -159,8 +158,8 @@ class Logbook:
         recorder = self._recorder
         record.turns = recorder.turns - self._turns
         record.responses = recorder.responses - self._responses
-        record.audio_received_s = (recorder.audio_received_ns - self._received) / NS
-        record.stale_audio_s = (recorder.stale_ns - self._stale) / NS
+        record.audio_received_s = (recorder.audio_received_ns - self._received) / 1e9
+        record.stale_audio_s = (recorder.stale_ns - self._stale) / 1e9
         record.usage, record.cost_usd = self._usage, self._cost_usd
 
 

@@ -13,8 +13,6 @@ from harness.serving import ServedCalls
 
 __all__ = ["OVER", "OpenTurn", "Role", "Round", "Track"]
 
-NS = 1_000_000_000
-
 
 class Role(Enum):
     """What a response is to its turn."""
@@ -244,9 +242,9 @@ class OpenTurn:
 
     def overtalk(self, duration: int) -> None:
         """Count audio that came while the caller talked over it: it is not heard."""
-        self.turn.overtalk_s += duration / NS
+        self.turn.overtalk_s += duration / 1e9
         if self.turn.marks.get("cancel") is not None:
-            self.turn.leaked_s += duration / NS
+            self.turn.leaked_s += duration / 1e9
 
     # How it closes.
 
@@ -293,9 +291,9 @@ class OpenTurn:
         self._forget_unheard()
         if playback.received:
             marks["playback_end"] = playback.ends_at
-            turn.audio_heard_s = playback.heard(playback.ends_at) / NS
-        turn.gaps = [(b - a) / NS for a, b in playback.gaps if a < playback.ends_at]
-        turn.own_delay_s = self.own_delay / NS
+            turn.audio_heard_s = playback.heard(playback.ends_at) / 1e9
+        turn.gaps = [(b - a) / 1e9 for a, b in playback.gaps if a < playback.ends_at]
+        turn.own_delay_s = self.own_delay / 1e9
         self._add_up(limits)
         turn.transcript = " ".join(filter(None, self.texts))
         turn.tools = list(self.calls.values())
@@ -363,7 +361,7 @@ class OpenTurn:
         for name, at in chain:
             if at is not None:
                 boundary = min(max(at, before), end)
-                segments[name] = segments.get(name, 0.0) + (boundary - before) / NS
+                segments[name] = segments.get(name, 0.0) + (boundary - before) / 1e9
                 before = boundary
         return segments
 

@@ -9,7 +9,6 @@ from harness.realtime.objects import RateLimit
 
 __all__ = ["Left", "Quotas", "room"]
 
-NS = 1_000_000_000
 MINUTE_S = 60.0  # quotas are of a minute
 NEWEST = 0.1  # what the newest turn weighs in the average, once there were as many as that tells
 SHORTEST_TURN_S = 0.1
@@ -43,7 +42,7 @@ def room(left: Mapping[str, Left], needs: Mapping[str, float], now: int) -> floa
 def _now(quota: Left, now: int) -> float:
     if quota.limit is None or quota.reset_s is None:
         return quota.remaining
-    passed = (now - quota.at) / NS
+    passed = (now - quota.at) / 1e9
     share = 1.0 if passed >= quota.reset_s else max(0.0, passed) / quota.reset_s
     return quota.remaining + share * max(0.0, quota.limit - quota.remaining)
 

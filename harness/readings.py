@@ -26,7 +26,6 @@ __all__ = [
 Reading = Callable[[Turn], float | None]
 """A figure of a finished turn; ``None`` where it has none."""
 
-NS = 1_000_000_000
 
 DEAD_AIR_S = 1.5
 """Seconds of silence inside an answer after which callers ask whether anyone is there."""
@@ -37,7 +36,7 @@ def between(start: str, end: str) -> Reading:
 
     def value(turn: Turn) -> float | None:
         a, b = turn.marks.get(start), turn.marks.get(end)
-        return None if a is None or b is None else (b - a) / NS
+        return None if a is None or b is None else (b - a) / 1e9
 
     return value
 
@@ -71,7 +70,7 @@ def interrupt_stop(turn: Turn) -> float | None:
     if cut_in is None or (done is not None and done < cut_in):
         return None
     last = turn.marks.get("last_delta")
-    return max(0.0, ((last or cut_in) - cut_in) / NS)
+    return max(0.0, ((last or cut_in) - cut_in) / 1e9)
 
 
 def rtf(turn: Turn) -> float | None:

@@ -12,8 +12,6 @@ from harness.limits import Limits
 
 __all__ = ["Timeouts", "Workload"]
 
-NS = 1_000_000_000
-
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of definitions, in seconds; the names are those of ``Phase``."""
@@ -77,10 +75,10 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         """How long a turn may wait for what."""
         limits = self.timeouts
         return Limits(
-            detection=int(limits.detection * NS),
-            first_audio=int(limits.first_audio * NS),
-            stall=int(limits.stall * NS),
-            response=int(limits.response * NS),
-            tool=int(limits.tool * NS),
-            patience=None if self.patience is None else int(self.patience * NS),
+            detection=int(limits.detection * 1e9),
+            first_audio=int(limits.first_audio * 1e9),
+            stall=int(limits.stall * 1e9),
+            response=int(limits.response * 1e9),
+            tool=int(limits.tool * 1e9),
+            patience=None if self.patience is None else int(self.patience * 1e9),
         )

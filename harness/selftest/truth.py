@@ -9,8 +9,6 @@ from harness.selftest.scenes import BUFFER_S, DELTA_S, SILENCE_S
 
 __all__ = ["FIGURES", "Line", "errors"]
 
-NS = 1_000_000_000
-
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """A response in the endpoint's log; instants are ns of the same clock as ours."""
@@ -63,17 +61,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         line = self.answer
         if line.first_out is None or line.last_out is None or line.status != "completed":
             return None
-        late = (line.last_out - line.first_out) / NS - (BUFFER_S + line.audio_s - DELTA_S)
+        late = (line.last_out - line.first_out) / 1e9 - (BUFFER_S + line.audio_s - DELTA_S)
         return late if late > 0 else None
 
 
 def _since(start: int | None, end: int | None, more_s: float = 0.0) -> float | None:
-    return None if start is None or end is None else (end - start) / NS + more_s
+    return None if start is None or end is None else (end - start) / 1e9 + more_s
 
 
 def _interrupted(known: Known) -> float | None:
     cancel, last = known.answer.cancel_in, known.answer.last_out
-    return None if cancel is None or last is None else max(0.0, (last - cancel) / NS)
+    return None if cancel is None or last is None else max(0.0, (last - cancel) / 1e9)
 
 
 def _called(known: Known) -> int | None:

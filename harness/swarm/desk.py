@@ -11,15 +11,14 @@ from harness.arrivals import Intended, Report
 
 __all__ = ["Desk", "Order"]
 
-NS = 1_000_000_000
-AGREE = NS // 2
+AGREE_NS = 500_000_000
 """
 Two hosts whose clocks differ by more go by when a call was handed out instead.
 
 Less is how long word of a call may be on its way to a busy process: it is due as it was.
 """
 
-TOO_LATE = 2 * NS
+TOO_LATE_NS = 2_000_000_000
 """A worker that did not run for longer is soon taken for lost, and its calls given to others."""
 
 
@@ -88,7 +87,7 @@ class Desk:
             assert call is not None
             due = max(call.due_at, monotonic_ns())
             while (left := due - monotonic_ns()) > 0:
-                gevent.sleep(left / NS)
+                gevent.sleep(left / 1e9)
         except BaseException:  # the user was stopped while it waited
             if result.value is None:
                 self._waiting.remove(result)
@@ -96,7 +95,7 @@ class Desk:
                 self._report.back.append(result.value.number)
             self.tell()
             raise
-        asleep = monotonic_ns() - due > TOO_LATE
+        asleep = monotonic_ns() - due > TOO_LATE_NS
         (self._report.back if asleep else self._report.begun).append(call.number)
         self.tell()
         return None if asleep else call
@@ -116,6 +115,6 @@ def _intended(order: Order, now: int, wall: int) -> Intended:
     agree with the one of whoever handed the call out, as long from now as it was then.
     """
     due = now + order.due_ns - wall
-    if abs(due - (now + order.in_ns)) > AGREE:
+    if abs(due - (now + order.in_ns)) > AGREE_NS:
         due = now + order.in_ns
     return Intended(order.number, due, order.length, order.blocked)

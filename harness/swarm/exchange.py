@@ -14,8 +14,7 @@ from harness.swarm.setup import Setup
 
 __all__ = ["Exchange", "Front", "open_exchange"]
 
-NS = 1_000_000_000
-LEAD = NS  # calls are handed out so long before they are due
+LEAD_NS = 1_000_000_000  # calls are handed out so long before they are due
 SLOW_START = 10.0  # seconds after which the schedule begins though not all users are there
 
 
@@ -46,7 +45,7 @@ class Exchange:
         wanted: Callable[[], int],
         open: Callable[[], bool],
     ) -> None:
-        self.board = Switchboard(schedule(load.arrivals, load.call_length, seed), LEAD)
+        self.board = Switchboard(schedule(load.arrivals, load.call_length, seed), LEAD_NS)
         self._rate = load.arrivals
         self._send = send
         self._wanted = wanted
@@ -100,7 +99,7 @@ class Exchange:
         self._greenlet.kill()
 
     def _serve(self) -> None:
-        slow = monotonic_ns() + SLOW_START * NS
+        slow = monotonic_ns() + SLOW_START * 1e9
         while not 0 < self._wanted() <= self.board.idle and monotonic_ns() < slow:
             gevent.sleep(0.05)
         self._began, self._began_wall = monotonic_ns(), time_ns()
@@ -109,11 +108,11 @@ class Exchange:
             self._hand_out()
             wakes_at = self.board.wakes_at()
             assert wakes_at is not None  # the schedule has no end
-            gevent.sleep(max(0.0, (wakes_at - self._now()) / NS))
+            gevent.sleep(max(0.0, (wakes_at - self._now()) / 1e9))
 
     def _now(self) -> int:
         """Nanoseconds since the schedule began; before that none of its calls is in sight."""
-        return -LEAD - 1 if self._began is None else monotonic_ns() - self._began
+        return -LEAD_NS - 1 if self._began is None else monotonic_ns() - self._began
 
     def _closed(self) -> bool:
         self._ended = self._ended or (self._began is not None and not self._open())
