@@ -1,7 +1,6 @@
 """What a search for a capacity found: the number of calls, its interval, and what breaks first."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,13 +49,7 @@ def while_it_held(run: Run) -> Run | None:
         return None
     steps = [step for step in _steps(run) if step["callers"] == holds and step["holds"]]
     turns, sessions = (_during(frame["t"], steps) for frame in (run.turns, run.sessions))
-    return replace(
-        run,
-        turns=run.turns[turns].reset_index(drop=True),
-        offsets=run.offsets[turns],
-        gaps=run.gaps[np.repeat(turns, run.turns["gaps"])],
-        sessions=run.sessions[sessions].reset_index(drop=True),
-    )
+    return run.only(turns, sessions)
 
 
 def capacity_of(run: Run) -> dict[str, Any] | None:

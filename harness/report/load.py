@@ -3,7 +3,7 @@
 import sys
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Run:
         turns: As ``rows.turn_columns``, with ``t`` in place of ``at``.
         offsets: Where each turn's line begins in ``turns.jsonl``, in bytes.
         gaps: Every silence inside an answer, in seconds, in the order of the turns.
+        tools: As ``rows.tool_columns``.
         sessions: As ``sessions.session_frame``, with ``t`` and ``t_end`` (NaN: its end is not
             recorded) in place of instants.
         health: Lines of the workers' health; ``health_t`` holds their ``t``.
@@ -102,6 +103,16 @@ class Run:
         """Every worker that left a record."""
         names = {*self.turns["worker"].unique(), *self.sessions["worker"].unique()}
         return sorted(names | {line.worker for line in self.health})
+
+    def only(self, turns: np.ndarray, sessions: np.ndarray) -> "Run":
+        """The same with some turns and sessions alone, by a mask of each; all else stays whole."""
+        return replace(
+            self,
+            turns=self.turns[turns].reset_index(drop=True),
+            offsets=self.offsets[turns],
+            gaps=self.gaps[np.repeat(turns, self.turns["gaps"])],
+            sessions=self.sessions[sessions].reset_index(drop=True),
+        )
 
 
 def size_of(path: Path) -> int:

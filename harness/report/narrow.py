@@ -1,7 +1,6 @@
 """The turns and sessions of a run that an objective's filters leave."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -18,14 +17,7 @@ COLUMNS = ("scenario", "model", "kind")  # any other label is a tag
 def narrowed(run: Run, where: Iterable[Filter]) -> Run:
     """``run`` with what all of ``where`` hold for; the health of its workers stays whole."""
     where = tuple(where)
-    turns, sessions = kept(run.turns, where), kept(run.sessions, where)
-    return replace(
-        run,
-        turns=run.turns[turns].reset_index(drop=True),
-        offsets=run.offsets[turns],
-        gaps=run.gaps[np.repeat(turns, run.turns["gaps"])],
-        sessions=run.sessions[sessions].reset_index(drop=True),
-    )
+    return run.only(kept(run.turns, where), kept(run.sessions, where))
 
 
 def kept(records: pd.DataFrame, where: Iterable[Filter]) -> np.ndarray:
