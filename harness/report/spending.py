@@ -12,7 +12,7 @@ from harness.records import Outcome
 from harness.report.concurrency import open_spans
 from harness.report.load import FILES, Run
 from harness.report.sessions import TOKEN_COLUMNS
-from harness.report.units import AT_ONCE, CALL
+from harness.report.units import CALL, PART_TURNS
 
 __all__ = ["cost_of", "spending"]
 
@@ -46,7 +46,7 @@ def _of_open_sessions(run: Run) -> np.ndarray:
     # A call has one session after the other: one without end is its last.
     begun = unended.groupby(CALL)["t"].max()
     calls, t = run.turns[CALL], run.turns["t"].to_numpy()
-    for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+    for some in np.split(rows, range(PART_TURNS, len(rows), PART_TURNS)):
         asked = pd.MultiIndex.from_frame(calls.iloc[some].astype({"worker": object}))
         found[some] = t[some] >= begun.reindex(asked).to_numpy()
     return found

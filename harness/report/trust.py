@@ -10,7 +10,7 @@ import pandas as pd
 from harness.percentiles import percentile_too_thin
 from harness.records import Health, LagHistogram
 from harness.report.load import Run
-from harness.report.units import AT_ONCE, CALL
+from harness.report.units import CALL, PART_TURNS
 from harness.verdict import Facts, Level, reach_verdict
 
 __all__ = ["SLICE_S", "run_facts", "slice_verdicts", "worker_health"]
@@ -75,8 +75,8 @@ def _lost_turns(run: Run) -> int:
     counted = run.sessions["ended"] & ~run.sessions["worker"].isin(_lost_workers(run))
     said = _by_call(run.sessions.loc[counted, [*CALL, "turns"]])["turns"].sum()
     calls = run.turns[CALL]
-    starts = range(0, max(1, len(calls)), AT_ONCE)
-    parts = [_by_call(calls.iloc[start : start + AT_ONCE]).size() for start in starts]
+    starts = range(0, max(1, len(calls)), PART_TURNS)
+    parts = [_by_call(calls.iloc[start : start + PART_TURNS]).size() for start in starts]
     recorded = pd.concat(parts).groupby(level=CALL).sum()
     missing = said.sub(recorded.reindex(said.index, fill_value=0)).clip(lower=0).sum()
     return max(0, int(missing) - run.damaged["turns.jsonl"])

@@ -8,9 +8,9 @@ from harness.report.concurrency import concurrency_of
 from harness.report.load import Run
 
 __all__ = [
-    "AT_ONCE",
     "CALL",
     "MOST_UNITS",
+    "PART_TURNS",
     "Units",
     "call_units",
     "join_units",
@@ -20,7 +20,7 @@ __all__ = [
 
 CALL = ["worker", "caller", "call"]
 
-AT_ONCE = 1_000_000
+PART_TURNS = 1_000_000
 """Turns whose calls are looked up together: for that each takes many times what it is kept in."""
 
 MOST_UNITS = 1000  # more are joined at random: the spread between joined ones tells the same

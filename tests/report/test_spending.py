@@ -52,7 +52,7 @@ def test_what_a_killed_worker_spent_is_what_its_turns_say(tmp_path):
 
 
 def test_what_a_killed_worker_used_is_what_its_turns_say(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.report.spending.AT_ONCE", 1)
+    monkeypatch.setattr("harness.report.spending.PART_TURNS", 1)
     turns = [answered(0, worker="a", usage=USAGE), answered(0, worker="b", usage=USAGE)]
     turns += [answered(10, worker="b", usage=USAGE), answered(20, worker="b")]
     sessions = [*session(0, 20, worker="a", usage=USAGE), *session(0, worker="b")[:1]]

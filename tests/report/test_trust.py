@@ -62,7 +62,7 @@ def test_without_health_the_audio_sent_is_that_of_the_sessions(tmp_path):
 def test_turns_that_a_session_counted_but_no_line_holds_are_lost(
     tmp_path, monkeypatch, said, recorded, meta, damage, lost
 ):
-    monkeypatch.setattr("harness.report.trust.AT_ONCE", 2)
+    monkeypatch.setattr("harness.report.trust.PART_TURNS", 2)
     turns = [answered(n, turn=n) for n in range(recorded)]
     path = write_run(tmp_path, turns, session(turns=said), meta=meta)
     with (path / "turns.jsonl").open("ab") as file:
