@@ -15,7 +15,6 @@ class Namespaces:
     """Each host is a network namespace, held open by a process that sleeps."""
 
     address = MASTER
-    separate = True
 
     def __init__(self):
         self._holders = []
@@ -74,7 +73,6 @@ class Loopback:
     """All on this host, the master at an address of its own."""
 
     address = "127.0.0.2"
-    separate = False
 
     def on(self, host):
         return ()

@@ -15,7 +15,6 @@ from harness.verdict import exit_code
 
 ROOT = Path(__file__).parent.parent
 LOCUSTFILE = ROOT / "locustfiles" / "realtime.py"
-LISTENING = re.compile(rb"listening on (ws://\S+)")
 
 
 class Running:

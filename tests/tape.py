@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -181,7 +180,3 @@ def hold(*tape: tuple[float, object], vad: bool = False, **settings) -> list[Tur
     script.say(0, 100)
     script.hear(*tape)
     return script.until(10_000_000)
-
-
-def delta_bytes(event: AudioDelta) -> bytes:
-    return base64.b64encode(event.delta)

@@ -21,7 +21,6 @@ __all__ = [
     "tag_column",
     "tool_columns",
     "turn_columns",
-    "turn_frame",
 ]
 
 MARKS_READ = ("commit", "detected", "first_audio", "answer_audio")
@@ -117,11 +116,6 @@ _FLOATS = {
     **{name: f"metrics.{name}" for name in OTHER_METRICS},
     **{column: f"segments.{name}" for name, column in SEGMENT_COLUMNS.items()},
 }
-
-
-def turn_frame(rows: Sequence[TurnRow]) -> pd.DataFrame:
-    """``turn_columns`` as a frame."""
-    return pd.DataFrame(turn_columns(rows))
 
 
 def turn_columns(rows: Sequence[TurnRow], seconds: Seconds = np.float64) -> Columns:

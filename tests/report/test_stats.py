@@ -2,6 +2,7 @@ import math
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from rundirs import Kind, answered, silent
 from harness.metrics import TURN_METRICS, Metric
 from harness.percentiles import percentile_too_thin
 from harness.records import Flag, Outcome, ToolCall, Turn, encode
-from harness.report.rows import TurnRow, turn_frame
+from harness.report.rows import TurnRow, turn_columns
 from harness.report.stats import Sample, figures, is_unanswered, percentile_name, take_sample
 
 TOO_FEW = {"value": None, "why": "too few"}
@@ -22,7 +23,7 @@ def metric(name) -> Metric:
 
 def frame(turns):
     rows = [msgspec.json.decode(encode(turn), type=TurnRow) for turn in turns]
-    return turn_frame(rows)
+    return pd.DataFrame(turn_columns(rows))
 
 
 def hundredths(n):
