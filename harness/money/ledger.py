@@ -10,9 +10,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-__all__ = ["Claim", "Grant", "Ledger"]
+__all__ = ["NOTHING", "Claim", "Grant", "Ledger"]
 
-NOTHING = 1e-9  # USD: less is a rounding error
+NOTHING = 1e-9
+"""USD: less is a rounding error."""
+
 SHARE = 2  # of what is left, all workers together may be granted one part in so many beforehand
 
 

@@ -4,12 +4,10 @@ from collections import deque
 from collections.abc import Callable
 
 from harness.money.expected import Expected
-from harness.money.ledger import Claim, Grant
+from harness.money.ledger import NOTHING, Claim, Grant
 from harness.records import Turn
 
 __all__ = ["Purse", "Spending", "Ticket"]
-
-NOTHING = 1e-9  # USD
 
 
 class Ticket:

@@ -104,6 +104,11 @@ class MasterStation(FrontStation):
         announcement = {"run": run, "given_hosts": self.gate.given_hosts}
         setattr(self.options, ANNOUNCEMENT, announcement)
 
+    @property
+    def _run(self) -> str | None:
+        """The name of the run that is on, or being reported."""
+        return self.recording.directory.id if self.recording is not None else None
+
     def _new_roll(self) -> Roll:
         began = monotonic()
         return Roll(self._names, lambda: monotonic() - began, say)
@@ -137,17 +142,15 @@ class MasterStation(FrontStation):
         self.runner.send_message(PROBE, {**msg.data, "at": time_ns()}, msg.node_id)
 
     def _on_callers(self, environment: Any, msg: Any, **_: Any) -> None:
-        run = self.recording.directory.id if self.recording is not None else None
-        if msg.data["run"] != run:
+        if msg.data["run"] != self._run:
             return
         self._numbers.give_back(msg.node_id, msg.data.get("free", ()))
         if want := msg.data.get("want"):
             numbers = {kind: self._numbers.take(msg.node_id, kind, n) for kind, n in want.items()}
-            self.runner.send_message(CALLERS, {"run": run, "numbers": numbers}, msg.node_id)
+            self.runner.send_message(CALLERS, {"run": self._run, "numbers": numbers}, msg.node_id)
 
     def _on_budget(self, environment: Any, msg: Any, **_: Any) -> None:
-        run = self.recording.directory.id if self.recording is not None else None
-        if msg.data["run"] == run and self.treasury is not None:
+        if msg.data["run"] == self._run and self.treasury is not None:
             self.treasury.receive(msg.node_id, msgspec.convert(msg.data["claim"], Claim))
 
     def grant(self, owner: str, grant: Grant) -> None:
@@ -168,8 +171,7 @@ class MasterStation(FrontStation):
             self.runner.send_message(ARRIVALS, data, worker)
 
     def _on_arrivals(self, environment: Any, msg: Any, **_: Any) -> None:
-        run = self.recording.directory.id if self.recording is not None else None
-        if self.exchange is not None and msg.data["run"] == run:
+        if self.exchange is not None and msg.data["run"] == self._run:
             self.exchange.hear(msg.node_id, msgspec.convert(msg.data["report"], Report))
 
     def _on_away(self, environment: Any, msg: Any, **_: Any) -> None:

@@ -23,7 +23,7 @@ without it: ``run``, ``given_hosts``.
 """
 
 READY = "realtime_ready"
-"""Worker to master: ``worker`` can hear what the master says, from its orders to \"quit\"."""
+"""Worker to master: ``worker`` can hear what the master says, from its orders to its "quit"."""
 
 CALLERS = "realtime_callers"
 """
@@ -34,6 +34,7 @@ may have its numbers.
 
 BUDGET = "realtime_budget"
 """Worker to master: ``run``, and its ``claim``. Back: ``run``, and the ``grant``."""
+
 ARRIVALS = "realtime_arrivals"
 """Worker to master: ``run``, a ``report`` of its desk. Back: ``run``, ``orders`` of due calls."""
 

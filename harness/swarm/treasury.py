@@ -7,14 +7,13 @@ from typing import Any
 from harness.cost import load_prices
 from harness.forecast import talk_of
 from harness.money.expected import Expected
-from harness.money.ledger import Claim, Grant, Ledger
+from harness.money.ledger import NOTHING, Claim, Grant, Ledger
 from harness.money.purse import Purse
 from harness.sinks.tally import Labels
 from harness.swarm.setup import Setup
 
 __all__ = ["Treasury", "open_purse"]
 
-NOTHING = 1e-9  # USD
 LAST_TURNS = 60.0  # seconds that running turns have to end when nothing is left
 
 
