@@ -122,13 +122,11 @@ class _Plain:
 
 
 class _CountWatch(_Plain):
-    """A number of turns or sessions."""
-
-    final = True
+    """A number of turns or sessions, or a share of none or all of them."""
 
     def __init__(self, objective: Objective) -> None:
         super().__init__(objective)
-        self.final = not objective.share  # a share of 0 % or 100 % is lost with its first, too
+        self.final = not objective.share  # a share may fall again
         self._count = self._all = 0
 
     def add(self, record: Turn | Session, at: float) -> None:
