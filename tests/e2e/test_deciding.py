@@ -33,7 +33,7 @@ def test_the_largest_number_that_may_call_is_the_end_of_a_search(folder, simulat
         "from capacity import Caller\n"
         "from harness.swarm import CapacityShape, Plan\n"
         "class Small(CapacityShape):\n"
-        "    plan = Plan(start=4, settle=0.2, span=0.2, longest=60)\n"
+        "    plan = Plan(start=4, settle=0.2, span=0.2, longest=4)\n"
     )
     arguments = ("-u", 8, "-r", 8, "--host", target.url, "--slo", "ttfa:p50<5s", *QUICK_CALLS)
     with Locust(folder, "--headless", *arguments, locustfile=small) as locust:
