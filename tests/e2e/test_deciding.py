@@ -20,9 +20,9 @@ def test_two_workers_find_between_which_numbers_of_calls_a_known_knee_lies():
     (found,) = search_all(QUICK, 1)
 
     right = found.low <= found.calls <= found.true <= found.high
-    assert right or found.verdict == "INVALID", found  # a machine too busy to find anything says so
-    assert found.text.startswith(f"{found.calls} calls (95 % CI {found.low}–{found.high}) at p90 ")
-    assert found.text.endswith("; first to break: ttfa")
+    told = f"{found.calls} calls (95 % CI {found.low}–{found.high}) at p90 TTFA < 0.4 s"
+    # A machine that was too busy to find anything says so.
+    assert found.verdict == "INVALID" or (right and found.text == f"{told}; first to break: ttfa")
 
 
 def test_the_largest_number_that_may_call_is_the_end_of_a_search(folder, simulator):
