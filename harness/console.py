@@ -1,9 +1,10 @@
 """Where a command prints what people read: as wide as their terminal, or as its lines are."""
 
 import os
-import sys
 
 from rich.console import Console
+
+from harness.streams import let_go
 
 __all__ = ["open_console"]
 
@@ -16,7 +17,7 @@ class _Patient(Console):
     def on_broken_pipe(self) -> None:
         """Say no more, also when Python flushes what is left at its end."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        let_go(self.file)
 
 
 def open_console(*, stderr: bool = False, quiet: bool = False) -> Console:

@@ -26,6 +26,7 @@ from harness.simulator.profiles import load_profile, shipped_profiles
 from harness.simulator.server import Server
 from harness.simulator.settings import Settings
 from harness.simulator.truth import TruthLog
+from harness.streams import tell
 from harness.values import argument, whole
 
 __all__ = ["add_arguments", "run"]
@@ -204,4 +205,4 @@ def _truth_log(path: Path | None) -> TruthLog | None:
 
 
 def _complain(text: str) -> None:
-    print(f"realtime-harness simulate: {text}", file=sys.stderr, flush=True)
+    tell(f"realtime-harness simulate: {text}", sys.stderr)

@@ -19,6 +19,7 @@ from harness.money.ledger import Grant
 from harness.sinks.prometheus import Page
 from harness.sinks.rundir import RunDirectory, RunDirectoryError
 from harness.sinks.tally import Tally
+from harness.streams import tell
 from harness.swarm.audience import Audience
 from harness.swarm.cli_options import safe_values
 from harness.swarm.desk import Order
@@ -361,7 +362,7 @@ class FrontStation(Station):
         if ended.headline:
             # Whoever asked for Locust's figures as JSON reads stdout by machine.
             out = sys.stderr if self.options.json else sys.stdout
-            print(f"\n{ended.headline}", file=out, flush=True)
+            tell(f"\n{ended.headline}", out)
         if ended.trouble:
             say(f"{ended.trouble}; what was measured is in {ended.directory.path}")
         elif not (ended.summary or {}).get("turns"):

@@ -11,6 +11,7 @@ import gevent
 from locust import argument_parser, runners, stats
 from locust.runners import MasterRunner, WorkerRunner
 
+from harness.streams import outlive_readers
 from harness.swarm.cli_options import add_options
 from harness.swarm.front import FrontStation
 from harness.swarm.local import LocalStation
@@ -53,6 +54,7 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
         case _:
             station = _front(LocalStation(environment, web_ui))
     environment.realtime = station
+    outlive_readers()
     station.prepare()
     _handle_ctrl_c(station)
     if isinstance(station, WorkerStation) and not environment.parsed_options.processes:

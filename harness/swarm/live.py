@@ -14,7 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from harness.console import open_console
 from harness.percentiles import percentile_too_thin
+from harness.streams import needs_no_reader
 
 __all__ = ["LiveView", "Progress", "as_line", "as_table", "as_view", "percentile"]
 
@@ -126,7 +128,7 @@ class LiveView:
 
     def __init__(self, progress: Callable[[], Progress], console: Console | None = None) -> None:
         self._progress = progress
-        self._console = console or Console(stderr=True)
+        self._console = console or open_console(stderr=True)
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
@@ -134,7 +136,7 @@ class LiveView:
         console = self._console
         redraws = console.is_terminal and not console.is_dumb_terminal
         run = self._redraw if redraws else self._print_lines
-        self._greenlet = gevent.spawn(run)
+        self._greenlet = gevent.spawn(needs_no_reader(console.file)(run))
 
     def stop(self) -> None:
         """Show what is true now, and no more."""

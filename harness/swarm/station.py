@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import gevent
 
+from harness.streams import tell
 from harness.swarm.crowd import Crowd
 from harness.swarm.setup import Setup, read_setup
 from harness.swarm.staff import leavers
@@ -124,7 +125,7 @@ def wait_until(condition: Callable[[], bool], limit: float) -> bool:
 
 def say(text: str) -> None:
     """One line for whoever started Locust."""
-    print(f"realtime-harness: {text}", file=sys.stderr, flush=True)
+    tell(f"realtime-harness: {text}", sys.stderr)
 
 
 def refuse(reason: str) -> NoReturn:

@@ -216,6 +216,39 @@ def test_a_worker_told_to_stop_ships_its_last_turns(folder, simulator, two_worke
         assert locust.heard == truth(target.truth)
 
 
+@pytest.mark.parametrize("to", ["/dev/full", ">(head -n 1)"])
+def test_a_run_of_which_nobody_reads_what_it_says_is_measured_to_its_end(
+    folder, simulator, two_workers, to
+):
+    target = simulator(*QUICK_ANSWERS)
+    unread = ("bash", "-c", f'exec "$@" > {to} 2>&1', "bash")
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK, on=unread, PYTHONUNBUFFERED="") as locust:
+        locust.wait_for_turns(6)
+        locust.process.terminate()
+        assert locust.wait() == locust.judged
+
+        assert locust.read("run.json")["state"] == "ended"
+        assert locust.read("summary.json")["outcomes"].keys() == {"completed"}
+        target.process.terminate()
+        assert locust.heard == truth(target.truth)
+
+
+def test_workers_whose_master_is_killed_hang_up_though_nobody_reads_that(
+    folder, simulator, two_workers
+):
+    target = simulator(*QUICK_ANSWERS)
+    unread = ("bash", "-c", 'exec "$@" > >(head -n 1) 2>&1', "bash")
+    arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
+    with Locust(folder, "--headless", *arguments, *QUICK, on=unread) as locust:
+        locust.wait_for_turns(6)
+        locust.process.kill()
+        locust.wait()
+        wait_until(lambda: not group(locust.process.pid), 60)
+
+        assert {line["event"] for line in locust.lines("sessions")} == {"start", "end"}
+
+
 def test_a_killed_worker_is_named_and_the_rest_is_whole(folder, simulator, two_workers):
     target = simulator(*QUICK_ANSWERS)
     arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
