@@ -126,7 +126,7 @@ class _CountWatch(_Plain):
 
     def __init__(self, objective: Objective) -> None:
         super().__init__(objective)
-        self.final = not objective.share  # a share may fall again
+        self.final = not objective.share or objective.bound == 0  # else a share may fall again
         self._count = self._all = 0
 
     def add(self, record: Turn | Session, at: float) -> None:

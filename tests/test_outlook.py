@@ -38,7 +38,7 @@ REFUSED = session(outcome=SessionOutcome.REFUSED)[1]
         ("turns:failed<3", [silent()] * 3, "can no longer be met"),
         ("turns:completed>10", turns(10), "missed so far"),
         ("turns:completed>10", turns(11), "met so far"),
-        ("turns:failed<=0%", [silent()], "missed so far"),
+        ("turns:failed<=0%", [*turns(3), silent()], "can no longer be met"),
         ("sessions:refused<1", [session()[1]], "met so far"),
         ("sessions:refused<1", [REFUSED], "can no longer be met"),
         ("ttfa:max<2s", turns(3), "met so far"),
