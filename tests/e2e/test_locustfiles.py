@@ -3,19 +3,21 @@
 import shutil
 import time
 from itertools import islice
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from chromium import assert_whole, browser_page, needs_chromium
 from endpoint import running_simulator
 from locusts import LOCUSTFILE, ROOT, Locust, ahead, wait_until
+from once import made_once
 from ports import free_port
 
 from harness.arrivals import schedule
 from harness.corpus import load_corpus
 from harness.loads import parse_load
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.e2e
 
 S = 1_000_000_000
 ENDPOINT = ("--ttfa", "100ms", "--answer", "3s", "--speed", "20")  # heard for long, sent at once
@@ -107,25 +109,33 @@ def command(name):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """By locustfile, what its run left behind."""
+    made = made_once(tmp_path_factory, "locustfiles", all_at_once)
+    return {name: found(facts) for name, facts in made.items()}
+
+
+def all_at_once(folder):
+    """By locustfile, the facts of its run."""
     with (
         running_simulator(*ENDPOINT) as simulator,
         running_simulator("--ttfa", "1m") as slow,
     ):
         hosts = {name: slow.url if name in SLOW else simulator.url for name in RUNS}
-        yield all_at_once(tmp_path_factory, hosts)
+        return run_all(folder, hosts)
 
 
-def all_at_once(tmp_path_factory, hosts):
-    corpus = tmp_path_factory.mktemp("say")
+def run_all(folder, hosts):
+    corpus = folder / "say"
+    corpus.mkdir()
     for name in ("menu", "table-for-two", "make-it-nine"):
         shutil.copy(ROOT / "harness" / "data" / "utterances" / f"{name}.flac", corpus)
     started = {}
     try:
         for name in RUNS:
-            folder, file = tmp_path_factory.mktemp(name), LOCUSTFILE.with_name(f"{name}.py")
+            own, file = folder / name, LOCUSTFILE.with_name(f"{name}.py")
+            own.mkdir()
             given = ("--headless", "--host", hosts[name], *command(name))
             corpora = () if name == "barge_in" else ("--corpus", corpus)
-            started[name] = Locust(folder, *given, *corpora, locustfile=file)
+            started[name] = Locust(own, *given, *corpora, locustfile=file)
         stopped = {name: stop(started[name], until) for name, until in LASTS_UNTIL.items()}
         for name, locust in started.items():
             locust.wait(180)  # its code says how busy this machine was, too
@@ -140,7 +150,7 @@ def stop(locust, until):
     """Stop a run once that has happened; when it was, by the wall clock."""
 
     def has_happened():
-        return (locust.run / "run.json").exists() and until(records(locust))
+        return (locust.run / "run.json").exists() and until(found(records(locust)))
 
     wait_until(has_happened, 100, lambda: locust.text)
     stopped = time.time_ns()
@@ -149,27 +159,31 @@ def stop(locust, until):
 
 
 def left_behind(locust, stopped):
-    return SimpleNamespace(
-        **vars(records(locust)),
-        stopped=stopped,
-        text=locust.text,
-        report=locust.run / "report.html",
-        summary=locust.read("summary.json"),
-    )
+    return {
+        **records(locust),
+        "stopped": stopped,
+        "text": locust.text,
+        "report": str(locust.run.resolve() / "report.html"),
+        "summary": locust.read("summary.json"),
+    }
 
 
 def records(locust):
     """What a run has recorded so far."""
-    sessions, run = locust.lines("sessions"), locust.read("run.json")
-    anchors = {name: ahead(anchor) for name, anchor in run["anchors"].items()}
-    return SimpleNamespace(
-        run=run,
-        turns=sorted(locust.lines("turns"), key=lambda turn: turn["due_at"]),
-        begun=[session for session in sessions if session["event"] == "start"],
-        ended=[session for session in sessions if session["event"] == "end"],
-        users=[line["users"] for line in sorted(locust.lines("health"), key=lambda h: h["at"])],
-        wall=lambda record, at: at + anchors[record["worker"]],
-    )
+    sessions = locust.lines("sessions")
+    return {
+        "run": locust.read("run.json"),
+        "turns": sorted(locust.lines("turns"), key=lambda turn: turn["due_at"]),
+        "begun": [session for session in sessions if session["event"] == "start"],
+        "ended": [session for session in sessions if session["event"] == "end"],
+        "users": [line["users"] for line in sorted(locust.lines("health"), key=lambda h: h["at"])],
+    }
+
+
+def found(facts):
+    """Facts by name; ``wall(record, at)``: an instant of a record's worker, by the wall clock."""
+    anchors = {name: ahead(anchor) for name, anchor in facts["run"]["anchors"].items()}
+    return SimpleNamespace(**facts, wall=lambda record, at: at + anchors[record["worker"]])
 
 
 def levels(users):
@@ -334,6 +348,6 @@ SAYS = {
 @needs_chromium
 @pytest.mark.parametrize("name", SAYS)
 def test_the_report_of_a_recorded_run_is_whole_in_a_browser(runs, browser, name):
-    plots = assert_whole(browser, runs[name].report, SAYS[name])
+    plots = assert_whole(browser, Path(runs[name].report), SAYS[name])
 
     assert plots >= 3

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rundirs import second, session, write_run
 
@@ -59,6 +59,7 @@ def test_without_sessions_none_are_open(tmp_path):
     assert open_at(open_sessions(run), np.array([0.0, 5.0])).tolist() == [0, 0]
 
 
+@settings(max_examples=30)  # each a run on disk
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 20)), min_size=1, max_size=30))
 def test_the_count_at_any_instant_is_the_number_of_spans_that_hold_it(tmp_path_factory, spans):
     lines = [
