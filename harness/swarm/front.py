@@ -123,6 +123,10 @@ class FrontStation(Station):
         """How many users of each class there are."""
         return dict(self.runner.user_classes_count)
 
+    def users_there(self) -> int:
+        """How many users are known to be there."""
+        return int(self.runner.user_count)
+
     @abstractmethod
     def hand_out(self, worker: str, orders: list[Order]) -> None:
         """Hand due calls of open arrivals to a worker."""
@@ -312,7 +316,7 @@ class FrontStation(Station):
 
     def _guard_users(self) -> None:
         runner = self.runner
-        users, target = runner.user_count, runner.target_user_count
+        users, target = self.users_there(), runner.target_user_count
         deed = self.guard.look(
             monotonic(),
             users=users,

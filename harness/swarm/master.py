@@ -33,7 +33,7 @@ from harness.swarm.recording import Recording
 from harness.swarm.relay import KEY, Collector
 from harness.swarm.roll import Roll
 from harness.swarm.setup import Setup
-from harness.swarm.silence import REPLACED_AFTER, WORKER_SILENT
+from harness.swarm.silence import REPLACED_AFTER, USERS_UNKNOWN, WORKER_SILENT
 from harness.swarm.spawning import Spawning
 from harness.swarm.staff import Dispatcher
 from harness.swarm.station import say, wait_until
@@ -162,6 +162,16 @@ class MasterStation(FrontStation):
     def user_counts(self) -> Mapping[str, int]:
         """How many users of each class the workers have."""
         return dict(self.runner.reported_user_classes_count)
+
+    def users_there(self) -> int:
+        """
+        Those of workers that are heard.
+
+        Of a silent one they may be gone; if not, nothing that is said here reaches them.
+        """
+        silent = self._roll.silent(USERS_UNKNOWN)
+        heard = (client for name, client in self.runner.clients.items() if name not in silent)
+        return sum(client.user_count for client in heard)
 
     def hand_out(self, worker: str, orders: list[Order]) -> None:
         """Hand due calls to the users of a worker."""

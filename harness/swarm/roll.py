@@ -55,6 +55,11 @@ class Roll:
         """A worker gives a sign of life."""
         self._heard[client] = self._now()
 
+    def silent(self, limit: float) -> set[str]:
+        """Client ids of workers that take part, and were not heard for so many seconds."""
+        since = self._now() - limit
+        return {client for client in self._live if self._heard.get(client, 0.0) <= since}
+
     def begin(self, live: Collection[str]) -> None:
         """The run begins with these workers."""
         for client in live:

@@ -15,6 +15,7 @@ __all__ = [
     "LOOK",
     "MASTER_SILENT",
     "REPLACED_AFTER",
+    "USERS_UNKNOWN",
     "WORKER_SILENT",
     "Finding",
     "Watch",
@@ -42,6 +43,13 @@ eight seconds after the last beat. By itself it counts three, and takes four or 
 
 WORKER_SILENT = LIVENESS + 2.0
 """Seconds without a word of a worker after which the master surely holds it for missing."""
+
+USERS_UNKNOWN = 1.5
+"""
+Seconds without a word of a worker after which its users are not counted as there.
+
+It may be dead, and a worker that joins in its place be given some of them at once.
+"""
 
 REPLACED_AFTER = 60
 """Beats after which a missing worker's users are given to others though nobody asked for it."""

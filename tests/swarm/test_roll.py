@@ -44,6 +44,21 @@ def test_a_worker_is_missing_since_it_was_last_heard(watch):
     assert watch.said == ["host-1 is missing, silent from 7.0 s after the run began"]
 
 
+def test_a_worker_is_silent_while_it_is_not_heard(watch):
+    watch.look(7, "ab", heard="a")
+    assert watch.roll.silent(1.5) == {"b"}
+
+    watch.look(8, "ab", heard="b")
+    assert watch.roll.silent(1.5) == set()
+    assert watch.roll.silent(1.0) == {"a"}
+
+
+def test_a_worker_that_is_gone_is_not_silent(watch):
+    watch.look(12, "a", heard="a")
+
+    assert watch.roll.silent(1.5) == set()
+
+
 def test_a_worker_that_returns_is_told_so_once(watch):
     watch.look(5, "a")
 
