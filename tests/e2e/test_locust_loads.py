@@ -76,7 +76,7 @@ def test_workers_that_are_lost_and_that_join_leave_no_call_of_the_schedule_out(f
         for worker, due in dues.items():
             began = told["began_ns"] - ahead(run["anchors"][worker])
             late = [at - began - calls[number - 1].due for number, at in due]
-            # Word of a call that was on its way for a tenth of a second may make it due later.
+            # Word of a call that was on its way for half a second may make it due later.
             assert min(late) > -S // 10
             assert median(late) < S // 10
 
