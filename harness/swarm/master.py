@@ -186,7 +186,7 @@ class MasterStation(FrontStation):
 
     def _on_away(self, environment: Any, msg: Any, **_: Any) -> None:
         """A worker that was frozen has no users left: note whether others have them, tell all."""
-        if self.recording is not None and msg.data["run"] == self.recording.directory.id:
+        if msg.data["run"] == self._run:
             self.look_after_workers()
             self._roll.frozen(msg.node_id)
             gevent.spawn(self._start_after_ramp)
