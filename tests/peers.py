@@ -5,7 +5,7 @@ import ssl
 import stat
 import struct
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import gevent
@@ -107,10 +107,15 @@ class Peer:
         return None
 
     def echo(self):
-        """Send every message back until the client says goodbye; say goodbye too."""
+        """
+        Send every message back until the client says goodbye; say goodbye too.
+
+        It may be gone before it is answered, and its goodbye still there to be read.
+        """
         while (got := self.frame()) is not None:
             opcode, data = got
-            self.send(frame(opcode, data))
+            with suppress(OSError):
+                self.send(frame(opcode, data))
             if opcode is CLOSE:
                 return
 
