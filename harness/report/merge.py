@@ -135,11 +135,10 @@ def _join_meta(told: Sequence[Description]) -> dict[str, Any]:
 def _join_workers(metas: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Where each worker ran, as far as any part says."""
     rows = [row for meta in reversed(metas) for row in meta.get("workers") or []]
-    named = {str(row.get("worker")): row for row in rows if isinstance(row, Mapping)}
-    return [dict(row) for _, row in sorted(named.items())]
+    named = {row["worker"]: row for row in rows}
+    return [row for _, row in sorted(named.items())]
 
 
-def _is_found(entry: Any, whole: Collection[Any]) -> bool:
+def _is_found(entry: Mapping[str, Any], whole: Collection[Any]) -> bool:
     """Whether an entry of the roll says that a worker's last records never came, and they did."""
-    lost = isinstance(entry, Mapping) and entry.get("change") == "lost"
-    return lost and entry.get("worker") in whole
+    return entry["change"] == "lost" and entry["worker"] in whole

@@ -42,6 +42,15 @@ class _Change(msgspec.Struct):
     change: str
 
 
+class _Machine(msgspec.Struct):
+    host: str = ""
+
+
+class _Worker(msgspec.Struct):
+    worker: str
+    host: str
+
+
 class _Schedule(msgspec.Struct):
     rate: Quantity | None = None
     due: Count = 0
@@ -77,7 +86,8 @@ _KNOWN: Mapping[str, Any] = {
     "whole": bool,
     "options": dict[str, Any],
     "versions": dict[str, Any],
-    "machine": dict[str, Any],
+    "machine": _Machine,  # the master's
+    "workers": list[_Worker],
     "lost_workers": list[str],
     "roll": list[_Change],
     "users_max": Count,
@@ -152,4 +162,13 @@ def _understood(value: Any, kind: Any, name: str, damage: list[str]) -> Any:
     except msgspec.ValidationError as error:
         damage.append(f"run.json is damaged, {name}: {error}")
         return None
-    return {**value, **known} if isinstance(value, dict) else known
+    return _completed(value, known)
+
+
+def _completed(value: Any, known: Any) -> Any:
+    """What is known of a value, and what else was written there."""
+    if isinstance(value, dict):
+        return {**value, **known}
+    if isinstance(value, list):
+        return [_completed(*each) for each in zip(value, known, strict=True)]
+    return known

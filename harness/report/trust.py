@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 
@@ -17,22 +16,6 @@ __all__ = ["SLICE_S", "run_facts", "slice_verdicts", "worker_health"]
 
 SLICE_S = 10.0
 WHOLE_S = 0.5  # a line of less time, as the last one is, says little of the processor
-
-
-class _Machine(msgspec.Struct):
-    host: str = ""
-
-
-class _Worker(msgspec.Struct):
-    worker: str
-    host: str
-
-
-class _Hosts(msgspec.Struct):
-    """Where the processes of a run ran, as ``run.json`` says."""
-
-    machine: _Machine = msgspec.field(default_factory=_Machine)  # the master's
-    workers: list[_Worker] = []
 
 
 def run_facts(run: Run) -> Facts:
@@ -208,20 +191,12 @@ def _clock(run: Run, worker: str) -> tuple[float | None, float | None]:
     return (None, None) if offset is None or bound is None else (offset / 1e9, bound / 1e9)
 
 
-def _uncompared(run: Run) -> list[str]:
+def _uncompared(run: Run) -> set[str]:
     """Workers of whose clocks nothing is known but that they are not the master's own."""
-    try:
-        said = msgspec.convert(run.meta, _Hosts)
-    except msgspec.ValidationError:
-        return []
-    elsewhere = {row.worker for row in said.workers if row.host != said.machine.host}
-    return [
-        worker
-        for worker in run.workers
-        if worker in elsewhere
-        and worker not in run.unanchored
-        and _clock(run, worker) == (None, None)
-    ]
+    here = (run.meta.get("machine") or {}).get("host", "")
+    elsewhere = {row["worker"] for row in run.meta.get("workers") or [] if row["host"] != here}
+    placed = elsewhere.intersection(run.workers).difference(run.unanchored)
+    return {worker for worker in placed if _clock(run, worker) == (None, None)}
 
 
 def _culprit(lines: Sequence[Health]) -> str:
