@@ -27,6 +27,9 @@ BEFORE = msgspec.structs.replace(TALK, ago="$before")
 SO_FAR = Queries(window="$__rate_interval", filters={"job": "~$job"})
 """Of a whole run, whatever is filtered."""
 
+GAP = "5m"
+"""Scrapes missed for so long are not the end of a run."""
+
 
 class Board:
     """
@@ -134,10 +137,12 @@ class _Mark(model.AnnotationQuery, Builder[model.AnnotationQuery]):
 
 
 def _annotation(name: str, color: str, *, started: bool) -> _Mark:
-    """A mark where a run's info series begins, or where it is gone."""
-    now = SO_FAR.series(metric_named("run_info"))
-    before = f"{now} offset $__interval"
-    expr = f"{now} unless {before}" if started else f"{before} unless {now}"
+    """A mark where a run's info series begins, or where it is gone; a scrape missed is neither."""
+    info = SO_FAR.series(metric_named("run_info"))
+    expr = f"{info} unless present_over_time({info}[{GAP}] offset $__interval)"
+    if not started:
+        after = f"present_over_time({info}[{GAP}] offset -{GAP})"
+        expr = f"{info} offset $__interval unless {info} unless {after}"
     return _Mark(
         name=name,
         datasource=DATASOURCE,

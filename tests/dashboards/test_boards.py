@@ -7,6 +7,7 @@ import promql_parser
 import pytest
 from scraping import boards, panel_queries, panels
 
+from dashboards.board import GAP
 from dashboards.make import files
 from dashboards.variables import filled
 from harness.metrics import METRICS, SEGMENTS, Type
@@ -64,7 +65,7 @@ def test_rates_are_of_counters_only_and_over_the_rate_interval():
         for selector, function in found_selectors(expr):
             if function in ("rate", "increase"):
                 assert SERIES[selector.name].type is not Type.GAUGE, whose
-        windows = {"$__rate_interval", "$__range:$__interval"}
+        windows = {"$__rate_interval", "$__range:$__interval", GAP}
         assert set(re.findall(r"\[([^]]*)\]", expr)) <= windows, whose
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from scraping import ROOT, RULES
+from scraping import ROOT, RULES, panel_queries
 
 from dashboards.rules import groups
+from dashboards.variables import filled
 from harness.metrics import METRICS
 
 promtool = pytest.mark.skipif(
@@ -44,6 +45,31 @@ def test_alerts_strike_when_they_should_and_only_then():
     assert "SUCCESS" in run(
         "promtool", "test", "rules", str(Path(__file__).with_name("rules_test.yml"))
     )
+
+
+@promtool
+def test_a_run_is_marked_where_it_starts_and_ends_and_not_where_a_scrape_was_missed(tmp_path):
+    labels = '{job="j", run="r", target="t"}'
+    # Scraped every five seconds from 0:20; once in vain; gone at 2:05.
+    values = "_x4 1x9 stale 1x9 stale"
+    marks = {"Run started": ["20s"], "Run ended": ["2m5s"]}
+    looks = [f"{s // 60}m{s % 60}s" if s >= 60 else f"{s}s" for s in range(5, 600, 5)]
+    queries = dict(panel_queries())
+    checks = [
+        {
+            "expr": filled(queries[f"Realtime voice load / {name}"]),
+            "eval_time": at,
+            "exp_samples": [{"labels": '{run="r", target="t"}', "value": 1}] * (at in times),
+        }
+        for name, times in marks.items()
+        for at in looks
+    ]
+    series = [{"series": f"realtime_run_info{labels}", "values": values}]
+    test = {"interval": "5s", "input_series": series, "promql_expr_test": checks}
+    file = tmp_path / "test.yml"
+    file.write_text(yaml.safe_dump({"evaluation_interval": "5s", "tests": [test]}))
+
+    assert "SUCCESS" in run("promtool", "test", "rules", str(file))
 
 
 def test_every_alert_has_a_test():
