@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import gevent
+from loop import join
 
 from harness.call import Call, CallEnded
 from harness.corpus import load_corpus
@@ -112,7 +113,7 @@ def observe(simulator, *, callers=6, seconds=2.0, during=lambda: None, **options
     monitor.start()
     meanwhile = gevent.spawn(during)
     callers = [gevent.spawn(converse, number) for number in range(callers)]
-    gevent.joinall(callers, timeout=60, raise_error=True)
+    join(callers, 60)
     meanwhile.kill()
     monitor.stop()
     seen.truth = {line["response_id"]: line for line in simulator.truth()}

@@ -4,7 +4,18 @@ import time
 
 import gevent
 
-__all__ = ["keep_busy", "poll"]
+__all__ = ["join", "keep_busy", "poll"]
+
+
+def join(greenlets, seconds):
+    """
+    Wait until all have ended, and raise what one of them raised.
+
+    The time-out of ``gevent.joinall`` runs from when the loop last went round, which may be long
+    ago; that of ``gevent.Timeout`` from now.
+    """
+    with gevent.Timeout(seconds):
+        gevent.joinall(greenlets, raise_error=True)
 
 
 def keep_busy(ns):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from caller import Caller
 from endpoint import running_simulator
+from loop import join
 
 from harness.call import CallEnded
 from harness.records import Flag, Outcome, Phase, SessionOutcome
@@ -43,8 +44,7 @@ class Crowd:
                 Caller(simulator.url, seed=seed, **{**LIMITS, **options}) for seed in range(CALLERS)
             ]
             calls = [gevent.spawn(self._converse, caller, turns, listen) for caller in self.callers]
-            gevent.joinall(calls, timeout=WITHIN, raise_error=True)
-            assert all(call.dead for call in calls)
+            join(calls, WITHIN)
             simulator.stop()
             self.truth = simulator.truth()
             self.totals = simulator.totals()

@@ -9,6 +9,7 @@ import gevent
 import pytest
 from caller import Caller
 from hostile import mutated
+from loop import join
 from peers import goodbye, listening
 from websockets.frames import BINARY, CONT, PING, TEXT, Frame
 
@@ -109,7 +110,7 @@ def test_every_session_with_a_hostile_server_ends_and_is_counted():
             names = [f"m{n}" for n in range(first, first + 8)]
             batch = [Caller(f"ws://{address}", model=name, **PATIENT) for name in names]
             callers += batch
-            gevent.joinall([gevent.spawn(converse, one) for one in batch], timeout=60)
+            join([gevent.spawn(converse, one) for one in batch], 60)
     ended = [session for caller in callers for session in caller.sessions if session.event == "end"]
 
     assert len(ended) == SESSIONS == len(hostile.ends)

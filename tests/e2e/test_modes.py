@@ -8,6 +8,7 @@ import pytest
 from caller import Caller
 from endpoint import running_simulator
 from judge import CLIENT, judged
+from loop import join
 
 from harness.records import Flag, Outcome, SessionOutcome
 from harness.transport import Transport
@@ -72,8 +73,7 @@ def day(request):
             for seed in range(CALLERS)
         ]
         calls = [gevent.spawn(converse, one, random.Random(n)) for n, one in enumerate(callers)]
-        gevent.joinall(calls, timeout=WITHIN, raise_error=True)
-        assert all(call.dead for call in calls)
+        join(calls, WITHIN)
         simulator.stop()
         return callers, {line["response_id"]: line for line in simulator.truth()}, sent
 

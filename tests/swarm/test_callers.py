@@ -2,6 +2,7 @@ import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loop import join
 
 from harness.swarm.callers import CallerNumbers, LocalNumbers, RemoteNumbers
 
@@ -103,7 +104,7 @@ def test_users_that_begin_together_ask_in_one_message(master):
     users = [gevent.spawn(master.numbers.take, "User") for _ in range(3)]
     gevent.idle()
     master.numbers.arrived({"User": [4, 5, 6]})
-    gevent.joinall(users, timeout=5, raise_error=True)
+    join(users, 5)
 
     assert master.asked == [{"User": 3}]
     assert [user.value for user in users] == [4, 5, 6]

@@ -1,5 +1,6 @@
 import gevent
 import pytest
+from loop import join
 
 from harness.quota import Quotas
 from harness.realtime.objects import RateLimit
@@ -35,11 +36,11 @@ def test_callers_wait_until_there_is_room_for_them(ramp):
     assert (begun, held(ramp)) == ([], 3)
 
     left(ramp, 13, at=1)  # for two
-    gevent.joinall(callers[:2], timeout=10)
+    join(callers[:2], 10)
     assert (begun, held(ramp)) == ([0, 1], 1)
 
     left(ramp, 6, at=2)
-    gevent.joinall(callers, timeout=10)
+    join(callers, 10)
     assert (begun, held(ramp)) == ([0, 1, 2], 0)
     assert ramp._tally.counters["ramp_delay"][()] > 3 * 0.05
 
@@ -50,7 +51,7 @@ def test_nobody_waits_who_is_to_stop(ramp):
     gevent.sleep(0.02)
 
     stopping.append(True)
-    gevent.joinall(callers, timeout=10)
+    join(callers, 10)
 
     assert held(ramp) == 0
 

@@ -2,6 +2,8 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.pool import Group
+from loop import join
+from peers import until
 
 from harness.swarm.spawning import Spawning
 
@@ -47,7 +49,7 @@ def test_a_master_is_on_its_way_to_the_latest_number_only(runner):
     both = [gevent.spawn(runner.start, users, 1.0) for users in (9, 4)]
     gevent.sleep(0)
     runner.go.set()
-    gevent.joinall(both, 5)
+    join(both, 5)
 
     assert runner.said[-1] == "at 4"
     assert "at 9" not in runner.said
@@ -67,8 +69,7 @@ def test_the_greenlet_that_hears_the_workers_does_not_wait(runner):
 
     assert heard.successful()
     runner.go.set()
-    gevent.wait(timeout=5)
-    assert runner.said == ["to 9 by 1.0", "at 9"]
+    until(lambda: runner.said == ["to 9 by 1.0", "at 9"])
 
 
 def test_a_shape_waits_as_others_do(runner):
