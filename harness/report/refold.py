@@ -36,9 +36,15 @@ def read_tapes(run: Path) -> list[Tape]:
 
 
 def print_refolded(console: Console, tapes: list[Tape], buffer_s: float) -> None:
-    """Print what was heard beside what another buffer would have given."""
+    """
+    Print what was heard beside what another buffer would have given.
+
+    Raises:
+        CommandError: If what a tape holds can't have happened.
+
+    """
     turns = [tape.turn for tape in tapes]
-    again = [replay(tape, buffer_ns=round(buffer_s * 1e9)) for tape in tapes]
+    again = [_replayed(tape, round(buffer_s * 1e9)) for tape in tapes]
     buffers = sorted({tape.buffer_ns for tape in tapes})
     table = Table(
         title=f"{len(tapes)} taped turns: the worst, and a sample",
@@ -54,6 +60,14 @@ def print_refolded(console: Console, tapes: list[Tape], buffer_s: float) -> None
     for (name, was), (_, would_be) in zip(_figures(turns), _figures(again), strict=True):
         table.add_row(name, was, would_be)
     console.print(table)
+
+
+def _replayed(tape: Tape, buffer_ns: int) -> Turn:
+    try:
+        return replay(tape, buffer_ns=buffer_ns)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise CommandError(f"can't fold the tape {tape.name} again: {what}") from None
 
 
 def _figures(turns: list[Turn]) -> Iterable[tuple[str, str]]:

@@ -78,3 +78,22 @@ def test_a_damaged_tape_is_one_clear_line(run, capsys, spoil):
     assert main(["report", str(run), "--jitter-buffer", "200ms"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"can't read the tape {path}: " in line
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now"),
+    [
+        (rb'"verb":"spoken"', b'"verb":"committed"'),
+        (rb'"event_id":"ask"', b'"asked":"me"'),
+        (rb'"outcome":"completed"', b'"outcome":null'),
+    ],
+)
+def test_a_tape_of_what_cannot_have_happened_is_one_clear_line(run, capsys, was, is_now):
+    (path,) = (run / "tapes").iterdir()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(was, is_now))
+    assert path.read_bytes() != content
+
+    assert main(["report", str(run), "--jitter-buffer", "200ms"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"can't fold the tape {path.name} again: " in line
