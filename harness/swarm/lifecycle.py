@@ -57,7 +57,9 @@ def _on_init(environment: Any, runner: Any, web_ui: Any = None, **_: Any) -> Non
     outlive_readers()
     station.prepare()
     _handle_ctrl_c(station)
-    if isinstance(station, WorkerStation) and not environment.parsed_options.processes:
+    forked = isinstance(station, WorkerStation) and bool(environment.parsed_options.processes)
+    _handle_closed_terminal(forked=forked)
+    if isinstance(station, WorkerStation) and not forked:
         gevent.signal_handler(signal.SIGTERM, station.terminate)
     if isinstance(station, FrontStation):
         # Without a web UI, Locust listens to SIGTERM only when all workers are there, and when its
@@ -111,3 +113,25 @@ def _handle_ctrl_c(station: Any) -> None:
             station.interrupt()
 
     gevent.signal_handler(signal.SIGINT, pressed)
+
+
+def _handle_closed_terminal(*, forked: bool) -> None:
+    """
+    Let SIGHUP end calls as SIGTERM does; who was started with nohup never hears of it.
+
+    Args:
+        forked: By a master on the same terminal, which ends its workers itself.
+
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+    if forked:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return
+    times = itertools.count()
+
+    def closed() -> None:
+        if not next(times):  # the kernel says so, and the shell may say it again
+            signal.raise_signal(signal.SIGTERM)
+
+    gevent.signal_handler(signal.SIGHUP, closed)

@@ -65,17 +65,21 @@ def test_forked_workers_leave_what_one_process_leaves(folder, simulator, two_wor
         assert locust.heard == truth(target.truth)
 
 
-@pytest.mark.parametrize("everyone", [False, True], ids=["to the master", "Ctrl-C to all"])
+@pytest.mark.parametrize(
+    ("number", "everyone"),
+    [(signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)],
+    ids=["to the master", "Ctrl-C to all", "terminal closed"],
+)
 def test_a_signal_ends_all_processes_together_with_every_turn(
-    folder, simulator, two_workers, everyone
+    folder, simulator, two_workers, number, everyone
 ):
     target = simulator(*QUICK_ANSWERS)
     arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
     with Locust(folder, "--headless", *arguments, *QUICK) as locust:
         locust.wait_for_turns(4)
         pids = group(locust.process.pid) if everyone else [locust.process.pid]
-        for pid in pids:
-            os.kill(pid, signal.SIGINT if everyone else signal.SIGTERM)
+        for pid in pids * (2 if number == signal.SIGHUP else 1):  # of the kernel and of the shell
+            os.kill(pid, number)
         assert locust.wait() == locust.judged, locust.text
 
         wait_until(lambda: not group(locust.process.pid), 20)
