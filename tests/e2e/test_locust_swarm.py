@@ -75,7 +75,8 @@ def test_a_signal_ends_all_processes_together_with_every_turn(
 ):
     target = simulator(*QUICK_ANSWERS)
     arguments = (*two_workers, "-u", 4, "-r", 4, "--host", target.url)
-    with Locust(folder, "--headless", *arguments, *QUICK) as locust:
+    heeds = ("env", "--default-signal=HUP")  # though whoever runs the tests may do without
+    with Locust(folder, "--headless", *arguments, *QUICK, on=heeds) as locust:
         locust.wait_for_turns(4)
         pids = group(locust.process.pid) if everyone else [locust.process.pid]
         for pid in pids * (2 if number == signal.SIGHUP else 1):  # of the kernel and of the shell
