@@ -106,18 +106,27 @@ class Peer:
                 return Close.parse(got[1]).code
         return None
 
-    def echo(self):
+    def echo(self, heard=lambda: None):
         """
         Send every message back until the client says goodbye; say goodbye too.
 
         It may be gone before it is answered, and its goodbye still there to be read.
+
+        Args:
+            heard: Told of each message.
+
+        Returns:
+            The code of the client's close frame, or ``None`` if it never sent one.
+
         """
         while (got := self.frame()) is not None:
             opcode, data = got
             with suppress(OSError):
                 self.send(frame(opcode, data))
             if opcode is CLOSE:
-                return
+                return Close.parse(data).code
+            heard()
+        return None
 
     def reset(self):
         """End the connection by a RST."""

@@ -7,7 +7,7 @@ from time import process_time
 import gevent
 import gevent.os
 import pytest
-from loop import keep_busy, poll
+from loop import join, keep_busy, poll
 
 from harness.health import HealthMonitor, census
 from harness.hub import hub_watch
@@ -125,9 +125,7 @@ def test_a_monitor_that_was_stopped_leaves_nothing_that_polls(seconds):
 
 
 def test_two_who_stop_it_at_once_get_one_last_record(monitor, seconds):
-    with gevent.Timeout(20):
-        stops = [gevent.spawn(monitor.stop), gevent.spawn(monitor.stop)]
-        gevent.joinall(stops, raise_error=True)
+    join([gevent.spawn(monitor.stop), gevent.spawn(monitor.stop)], 20)
 
     assert len(seconds) == 1
 

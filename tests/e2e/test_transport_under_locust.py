@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 class Crowd:
-    """
-    A server that echoes to many, and notes how each left.
-
-    Its echo may be on the way when a user leaves, and fail; the goodbye is still there to be read.
-    """
+    """A server that echoes to many, and notes how each left."""
 
     def __init__(self):
         self.came = 0
@@ -36,15 +32,7 @@ class Crowd:
         with self._lock:
             self.came += 1
             me = self.came
-        while (got := peer.frame()) is not None:
-            opcode, data = got
-            if opcode == 8:
-                self.codes.append(int.from_bytes(data[:2]))
-                return
-            self.heard.add(me)
-            with suppress(OSError):
-                peer.text(data)
-        self.codes.append(None)
+        self.codes.append(peer.echo(heard=lambda: self.heard.add(me)))
 
 
 @contextmanager
